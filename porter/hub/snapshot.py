@@ -1,0 +1,86 @@
+"""What was read of a repo at one commit: text and tensor headers, never weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from porter.jsontypes import JSONObject
+
+TensorSource = Literal["headers", "index", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class RepoRef:
+    """A repo at one commit. `id` is `ORG/NAME` or a folder name; `folder` is set for a local repo only."""
+
+    id: str
+    commit: str | None
+    local: bool
+    folder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """One checkpoint tensor. `shape` and `dtype` (safetensors spelling, e.g. `BF16`) are None when only an index is known."""
+
+    name: str
+    file: str
+    dtype: str | None = None
+    shape: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TensorTable:
+    """Every checkpoint tensor. `source` says how much is known: headers (shapes) > index (names) > none."""
+
+    source: TensorSource
+    tensors: tuple[TensorInfo, ...] = ()
+    bytes_fetched: int = 0
+    bytes_total: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def by_name(self) -> dict[str, TensorInfo]:
+        return {tensor.name: tensor for tensor in self.tensors}
+
+
+@dataclass(frozen=True, slots=True)
+class AutoMapEntry:
+    """One `auto_map` target, wherever the map stands.
+
+    `owner` is the JSON path of the map (`config.json`, `config.json:vision_config`, `tokenizer_config.json`); `file` is the
+    path under which `Snapshot.python` holds the text: `module.py`, or `ORG/NAME--module.py` for another repo.
+    """
+
+    owner: str
+    key: str
+    repo: str | None
+    module: str
+    class_name: str
+    file: str
+    found: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One repo at one commit.
+
+    `json` holds the parsed JSON files, `text` the raw text of every file read (JSON, templates, licence), `python` the remote
+    code by path. `absent` are known file names that the repo does not have; `listing` all file names, when known.
+    """
+
+    repo: RepoRef
+    json: Mapping[str, JSONObject] = field(default_factory=dict)
+    text: Mapping[str, str] = field(default_factory=dict)
+    python: Mapping[str, str] = field(default_factory=dict)
+    auto_map: tuple[AutoMapEntry, ...] = ()
+    tensors: TensorTable = TensorTable("none")
+    absent: frozenset[str] = frozenset()
+    listing: tuple[str, ...] = ()
+    license: str | None = None
+    binary: Mapping[str, str] = field(default_factory=dict)
+    """Tokenizer files that workers need (`tokenizer.json`, `tokenizer.model`, `vocab.json`, `merges.txt`): name -> local path."""
+
+    def config(self) -> JSONObject:
+        return self.json.get("config.json", {})

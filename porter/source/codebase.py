@@ -1,0 +1,202 @@
+"""Python files read as ast: what a name means in a file, across the files of one repo. Nothing is executed."""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Union
+
+Node = Union[ast.ClassDef, ast.FunctionDef, ast.expr]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a module-level name stands for: a class, a function, or an assigned expression of `file`."""
+
+    file: str
+    name: str
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A dotted name that no file of the code base defines, such as `torch.nn.Linear`."""
+
+    dotted: str
+
+    @property
+    def name(self) -> str:
+        return self.dotted.rsplit(".", 1)[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleFile:
+    """A file of the code base, used as a name (`from . import x`)."""
+
+    path: str
+
+
+Meaning = Union[Definition, External, ModuleFile]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One parsed file: its module-level definitions and imports. `error` says why a file could not be parsed."""
+
+    path: str
+    tree: ast.Module
+    definitions: Mapping[str, Node]
+    imports: Mapping[str, tuple[str, str | None]]
+    stars: tuple[str, ...] = ()
+    error: str = ""
+
+
+def parse_file(path: str, text: str) -> SourceFile:
+    """Parse one file; a syntax error gives an empty file that carries the error."""
+    try:
+        tree = ast.parse(text, filename=path)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None)
+        return SourceFile(path, ast.Module([], []), {}, {}, error=f"{path}:{line or 1}: {type(error).__name__}: {error}")
+    definitions: dict[str, Node] = {}
+    imports: dict[str, tuple[str, str | None]] = {}
+    stars: list[str] = []
+    for statement in _module_statements(tree.body):
+        _collect(statement, definitions, imports, stars)
+    return SourceFile(path, tree, definitions, imports, tuple(stars))
+
+
+def _module_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements at module level, those under `if` and `try` included (a fallback comes after what it replaces)."""
+    for statement in body:
+        if isinstance(statement, ast.If):
+            yield from _module_statements(statement.orelse)
+            yield from _module_statements(statement.body)
+        elif isinstance(statement, ast.Try):
+            for handler in statement.handlers:
+                yield from _module_statements(handler.body)
+            yield from _module_statements(statement.body)
+            yield from _module_statements(statement.orelse)
+        else:
+            yield statement
+
+
+def _collect(
+    statement: ast.stmt,
+    definitions: dict[str, Node],
+    imports: dict[str, tuple[str, str | None]],
+    stars: list[str],
+) -> None:
+    if isinstance(statement, (ast.ClassDef, ast.FunctionDef)):
+        definitions[statement.name] = statement
+    elif isinstance(statement, ast.Assign):
+        for target in statement.targets:
+            if isinstance(target, ast.Name):
+                definitions[target.id] = statement.value
+            elif isinstance(target, ast.Tuple) and isinstance(statement.value, ast.Tuple):
+                for name, value in zip(target.elts, statement.value.elts):
+                    if isinstance(name, ast.Name):
+                        definitions[name.id] = value
+    elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value is not None:
+        definitions[statement.target.id] = statement.value
+    elif isinstance(statement, ast.Import):
+        for alias in statement.names:
+            imports[alias.asname or alias.name.split(".")[0]] = (alias.name if alias.asname else alias.name.split(".")[0], None)
+    elif isinstance(statement, ast.ImportFrom):
+        module = "." * statement.level + (statement.module or "")
+        for alias in statement.names:
+            if alias.name == "*":
+                stars.append(module)
+            else:
+                imports[alias.asname or alias.name] = (module, alias.name)
+
+
+@dataclass(slots=True)
+class CodeBase:
+    """The Python files of one repo by path (`modeling_x.py`, `ORG/NAME--modeling_y.py`), parsed on first use."""
+
+    texts: Mapping[str, str]
+    _files: dict[str, SourceFile] = field(default_factory=dict)
+
+    def file(self, path: str) -> SourceFile | None:
+        if path not in self.texts:
+            return None
+        if path not in self._files:
+            self._files[path] = parse_file(path, self.texts[path])
+        return self._files[path]
+
+    def files(self) -> Iterator[SourceFile]:
+        for path in sorted(self.texts):
+            file = self.file(path)
+            if file is not None:
+                yield file
+
+    def meaning(self, path: str, name: str, _depth: int = 0) -> Meaning | None:
+        """What `name` means at module level of `path`; None when nothing there binds it."""
+        file = self.file(path)
+        if file is None or _depth > 12:
+            return None
+        if name in file.definitions:
+            return Definition(path, name, file.definitions[name])
+        if name in file.imports:
+            module, attribute = file.imports[name]
+            return self._imported(path, module, attribute, _depth)
+        for module in file.stars:
+            target = self.resolve_module(path, module)
+            found = self.meaning(target, name, _depth + 1) if target else None
+            if found is not None:
+                return found
+        return None
+
+    def _imported(self, path: str, module: str, attribute: str | None, depth: int) -> Meaning | None:
+        target = self.resolve_module(path, module)
+        if target is not None and attribute is not None:
+            found = self.meaning(target, attribute, depth + 1)
+            if found is not None:
+                return found
+        if attribute is not None:
+            submodule = self.resolve_module(path, f"{module}{attribute}" if module.endswith(".") else f"{module}.{attribute}")
+            if submodule is not None:
+                return ModuleFile(submodule)
+        elif target is not None:
+            return ModuleFile(target)
+        dotted = module.lstrip(".")
+        return External(f"{dotted}.{attribute}" if attribute and dotted else attribute or dotted)
+
+    def resolve_module(self, path: str, module: str) -> str | None:
+        """The file that a (relative or plain) module name means when written in `path`, None when it is not in the repo."""
+        repo, separator, inner = path.partition("--")
+        prefix, here = (repo + separator, inner) if separator else ("", path)
+        level = len(module) - len(module.lstrip("."))
+        folder = posixpath.dirname(here)
+        for _ in range(max(level - 1, 0)):
+            folder = posixpath.dirname(folder)
+        rest = module[level:].replace(".", "/")
+        base = posixpath.join(folder, rest) if level else rest
+        for candidate in (f"{base}.py", f"{base}/__init__.py" if base else "__init__.py"):
+            if prefix + candidate in self.texts:
+                return prefix + candidate
+        return None
+
+    def find_class(self, path: str, name: str) -> tuple[str, ast.ClassDef] | None:
+        """The class that `name` means in `path`, with the file that defines it."""
+        found = self.meaning(path, name)
+        if isinstance(found, Definition) and isinstance(found.node, ast.ClassDef):
+            return found.file, found.node
+        return None
+
+
+def where(node: ast.AST) -> str:
+    """A node's place, as evidence spells it."""
+    return f"line {getattr(node, 'lineno', 1)}"
+
+
+def snippet(node: ast.AST, limit: int = 120) -> str:
+    """The node's source on one line, cut at `limit` characters."""
+    try:
+        text = " ".join(ast.unparse(node).split())
+    except (ValueError, RecursionError, AttributeError):
+        return type(node).__name__
+    return text if len(text) <= limit else text[: limit - 1] + "…"

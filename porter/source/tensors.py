@@ -1,0 +1,214 @@
+"""Symbolic tensors: where each element came from, as products of strided pieces of the original axes.
+
+A piece is (axis, stride, size): it contributes index * stride to the index on an original axis. An axis of a tensor is a list
+of pieces, major first. Views, reshapes, permutes and transposes rearrange pieces exactly, at any real size, without data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import NamedTuple
+
+
+class Piece(NamedTuple):
+    axis: str
+    stride: int
+    size: int
+
+
+Axis = tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """Pixel values on their way into the tower; `ops` are the arithmetic steps done to them inside the model."""
+
+    shape: tuple[int, int, int, int]
+    ops: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Image features [batch, tokens, channels] after the tower. `steps` records the layers passed, in order."""
+
+    axes: tuple[Axis, ...]
+    layer: int | None = None
+    output: str = "last_hidden_state"
+    dropped: int = 0
+    dropped_end: int = 0
+    steps: tuple[dict[str, object], ...] = field(default_factory=tuple)
+    pieces_at_connector: tuple[Axis, ...] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(axis_size(axis) for axis in self.axes)
+
+    def with_axes(self, axes: Sequence[Axis]) -> Features:
+        return replace(self, axes=tuple(axes))
+
+
+@dataclass(frozen=True, slots=True)
+class TowerOutput:
+    """What a tower returns: a tensor, or an object with `last_hidden_state` and `hidden_states`; code decides which."""
+
+    last: Features
+    layers: int | None
+    ops: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenStates:
+    """The tuple of hidden states of a tower: embeddings first, then one per layer."""
+
+    output: TowerOutput
+
+
+class ShapeError(Exception):
+    """A view that does not fit the pieces; the caller turns it into an unknown value."""
+
+
+def axis_size(axis: Axis) -> int:
+    return prod(piece.size for piece in axis)
+
+
+def fresh(name: str, size: int) -> Axis:
+    return (Piece(name, 1, size),)
+
+
+def reshape(tensor: Features, shape: Sequence[int]) -> Features:
+    """Regroup the pieces into `shape` (one -1 allowed).
+
+    Raises: ShapeError when the sizes do not divide.
+    """
+    pieces = [piece for axis in tensor.axes for piece in axis if piece.size != 1]
+    total = prod(piece.size for piece in pieces)
+    sizes = _resolve_minus_one(list(shape), total)
+    axes: list[Axis] = []
+    for size in sizes:
+        axis, pieces = _take(pieces, size)
+        axes.append(axis)
+    if pieces:
+        raise ShapeError(f"cannot view {tensor.shape} as {tuple(shape)}")
+    return tensor.with_axes(axes)
+
+
+def _resolve_minus_one(shape: list[int], total: int) -> list[int]:
+    known = prod(size for size in shape if size != -1)
+    if shape.count(-1) > 1 or known <= 0 or total % known or (-1 not in shape and known != total):
+        raise ShapeError(f"cannot view {total} elements as {tuple(shape)}")
+    return [total // known if size == -1 else size for size in shape]
+
+
+def _take(pieces: list[Piece], size: int) -> tuple[Axis, list[Piece]]:
+    axis: list[Piece] = []
+    need = size
+    rest = list(pieces)
+    while need > 1:
+        if not rest:
+            raise ShapeError("too few elements")
+        piece = rest.pop(0)
+        if need % piece.size == 0:
+            axis.append(piece)
+            need //= piece.size
+        elif piece.size % need == 0:
+            minor = piece.size // need
+            axis.append(Piece(piece.axis, piece.stride * minor, need))
+            rest.insert(0, Piece(piece.axis, piece.stride, minor))
+            need = 1
+        else:
+            raise ShapeError(f"cannot split {piece.size} into {need}")
+    return _join(axis), rest
+
+
+def _join(axis: Sequence[Piece]) -> Axis:
+    """Join neighbours that are one run of an original axis again, so that equal arrangements compare equal."""
+    joined: list[Piece] = []
+    for piece in axis:
+        if joined and joined[-1].axis == piece.axis and joined[-1].stride == piece.stride * piece.size:
+            last = joined.pop()
+            joined.append(Piece(piece.axis, piece.stride, last.size * piece.size))
+        else:
+            joined.append(piece)
+    return tuple(joined)
+
+
+def permute(tensor: Features, order: Sequence[int]) -> Features:
+    """Reorder the axes; negative numbers count from the end.
+
+    Raises: ShapeError when `order` is no permutation.
+    """
+    rank = len(tensor.axes)
+    wanted = [index % rank for index in order]
+    if sorted(wanted) != list(range(rank)):
+        raise ShapeError(f"permute{tuple(order)} of {rank} axes")
+    return tensor.with_axes([tensor.axes[index] for index in wanted])
+
+
+def transpose(tensor: Features, first: int, second: int) -> Features:
+    order = list(range(len(tensor.axes)))
+    order[first % len(order)], order[second % len(order)] = order[second % len(order)], order[first % len(order)]
+    return permute(tensor, order)
+
+
+def flatten(tensor: Features, start: int = 0, end: int = -1) -> Features:
+    rank = len(tensor.axes)
+    first, last = start % rank, end % rank
+    joined = _join([piece for axis in tensor.axes[first : last + 1] for piece in axis])
+    return tensor.with_axes([*tensor.axes[:first], joined, *tensor.axes[last + 1 :]])
+
+
+def drop_tokens(tensor: Features, axis: int, start: int, stop: int | None) -> Features:
+    """Slice tokens off the front or the end of an untouched token axis.
+
+    Raises: ShapeError when the axis has been rearranged already.
+    """
+    pieces = tensor.axes[axis]
+    if len(pieces) != 1 or pieces[0].stride != 1 or pieces[0].axis != "token":
+        raise ShapeError("slice of a rearranged axis")
+    size = pieces[0].size
+    begin = start if start >= 0 else size + start
+    end = size if stop is None else (stop if stop >= 0 else size + stop)
+    kept = max(min(end, size) - begin, 0)
+    axes = [*tensor.axes[:axis], fresh("token", kept), *tensor.axes[axis + 1 :]]
+    front = tensor.dropped + begin
+    return replace(tensor, axes=tuple(axes), dropped=front, dropped_end=tensor.dropped_end + size - begin - kept)
+
+
+def shuffle_kind(axes: tuple[Axis, ...], grid: int) -> tuple[str, float] | None:
+    """Which pixel shuffle gave (tokens, channels): ("v1"|"v2"|"other", ratio), ("none", 1.0) for none, None when unreadable.
+
+    With rows r and columns c of the patch grid and a factor k: v2 has tokens (r/k, c/k), v1 the transpose; both have channels
+    (row in block, column in block, channel).
+    """
+    if len(axes) < 2:
+        return None
+    tokens, channels = [piece for axis in axes[:-1] for piece in axis if piece.axis != "batch"], list(axes[-1])
+    count = prod(piece.size for piece in tokens)
+    if count <= 0 or (grid * grid) % count:
+        return None
+    factor = round((grid * grid // count) ** 0.5)
+    if factor == 1:
+        same = _join(tokens) == (Piece("token", 1, grid * grid),) or grid == 1
+        return ("none", 1.0) if same and all(piece.axis == "channel" for piece in channels) else ("other", 1.0)
+    if factor * factor * count != grid * grid or grid % factor:
+        return None
+    return _block_kind(tokens, channels, grid, factor), 1.0 / factor
+
+
+def _block_kind(tokens: list[Piece], channels: list[Piece], grid: int, factor: int) -> str:
+    rows = Piece("token", grid * factor, grid // factor)
+    columns = Piece("token", factor, grid // factor)
+    inner = [Piece("token", grid, factor), Piece("token", 1, factor)]
+    trailing = [piece for piece in channels if piece.axis == "channel"]
+    ordered = _ones(channels) == _ones([*inner, *trailing]) and len(trailing) == 1
+    if ordered and list(_join(_ones(tokens))) == list(_join(_ones([rows, columns]))):
+        return "v2"
+    if ordered and list(_join(_ones(tokens))) == list(_join(_ones([columns, rows]))):
+        return "v1"
+    return "other"
+
+
+def _ones(pieces: Sequence[Piece]) -> list[Piece]:
+    return [piece for piece in pieces if piece.size != 1]
