@@ -1,0 +1,271 @@
+"""Workers: the child processes that may import vLLM, torch, transformers or remote code.
+
+Only this module starts them. A worker sees a scratch home, no network settings and no tokens; it dies with porter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from porter.errors import WorkerError
+from porter.jsontypes import JSON, JSONObject
+
+EventSink = Callable[[JSONObject], None]
+
+_POLL_SECONDS = 0.03
+_GRACE_SECONDS = 10.0
+_TAIL_BYTES = 65536
+_PRIVATE = re.compile(
+    r"(^(HF|HUGGING_?FACE(HUB)?|TRANSFORMERS|AWS|AZURE|GOOGLE|PYTHON|PORTER)_?|^VLLM_PLUGINS$|^SSH_|_PROXY$"
+    r"|(^|_)(TOKEN|API_?KEY|SECRET|PASSWORD|ACCESS_KEY|CREDENTIALS?)$)",
+    re.IGNORECASE,
+)
+_ERROR_LINE = re.compile(r"^(\(\w[^)]*\)\s*)?([\w.]+(Error|Exception|Exit|Interrupt)\b|Fatal Python error)")
+_NOISE_LINE = re.compile(
+    r"^\s*$|warnings\.warn|destroy_process_group|resource_tracker|^\s*[\^~]+\s*$|^Extension modules:"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Hard limits of a worker that runs a repo's code: bytes, seconds and counts; None = unlimited."""
+
+    address_space: int | None = None
+    cpu_seconds: int | None = None
+    file_size: int | None = None
+    processes: int | None = None
+
+    def to_json(self) -> JSONObject:
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+REMOTE_CODE_LIMITS = Limits(address_space=64 << 30, cpu_seconds=3600, file_size=16 << 30)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How to run a worker: `python` is the interpreter, `path` goes first on its module path, `timeout` is in seconds."""
+
+    python: str
+    scratch: Path
+    log: Path
+    timeout: float = 600.0
+    path: tuple[Path, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = Limits()
+
+
+def run_worker(
+    job: str, payload: JSONObject, *, settings: WorkerSettings, on_event: EventSink | None = None
+) -> JSONObject:
+    """Runs one job to its answer. Raises WorkerError on a crash, a timeout or an answer that is not an object."""
+    folder = _run_folder(job, settings)
+    files = [folder / name for name in ("request.json", "answer.json", "events.jsonl")]
+    settings.log.parent.mkdir(parents=True, exist_ok=True)
+    with settings.log.open("ab") as log, _lifeline() as end:
+        start = log.seek(0, os.SEEK_END)
+        request = {"payload": payload, "limits": settings.limits.to_json(), "lifeline": end}
+        files[0].write_text(json.dumps(request), encoding="utf-8")
+        command = [settings.python, "-m", f"porter_worker.{job}", *map(str, files)]
+        with _started(command, folder, settings, log.fileno(), end) as process:
+            finished = _follow(process, files[1], settings.timeout, _EventReader(files[2], on_event))
+    if not finished:
+        raise _failure(job, f"timed out after {settings.timeout:g}s", settings.log, start)
+    return _answer(job, files[1], process.returncode, settings.log, start)
+
+
+def plugin_path(port_root: Path, module: str, scratch: Path) -> tuple[Path, ...]:
+    """Module path entries that make the package `port_root/module` an installed vLLM plugin for a worker."""
+    folder = scratch / "plugins" / module
+    info = folder / f"porter_{module}-0.dist-info"
+    info.mkdir(parents=True, exist_ok=True)
+    name = f"porter-{module.replace('_', '-')}"
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[vllm.general_plugins]\n{module} = {module}:register\n", encoding="utf-8")
+    link = folder / module
+    if link.is_symlink():
+        link.unlink()
+    link.symlink_to((port_root / module).resolve(), target_is_directory=True)
+    return (folder,)
+
+
+def _run_folder(job: str, settings: WorkerSettings) -> Path:
+    runs = settings.scratch / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{job}-", dir=runs))
+    source = Path(__file__).with_name("workers")
+    shutil.copytree(source, folder / "code" / "porter_worker", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def _environment(folder: Path, settings: WorkerSettings) -> dict[str, str]:
+    places = {
+        "HOME": "home",
+        "XDG_CACHE_HOME": "cache",
+        "XDG_CONFIG_HOME": "config",
+        "HF_HOME": "hf",
+        "HF_MODULES_CACHE": "hf_modules",
+        "VLLM_CACHE_ROOT": "vllm",
+        "VLLM_CONFIG_ROOT": "vllm_config",
+        "TORCHINDUCTOR_CACHE_DIR": "inductor",
+        "TRITON_CACHE_DIR": "triton",
+        "TMPDIR": "tmp",
+    }
+    scratch = settings.scratch.resolve()
+    for name in places.values():
+        (scratch / name).mkdir(parents=True, exist_ok=True)
+    kept = {key: value for key, value in os.environ.items() if not _PRIVATE.search(key)}
+    return {
+        **kept,
+        **{key: str(scratch / name) for key, name in places.items()},
+        "PYTHONPATH": os.pathsep.join(str(entry) for entry in (*settings.path, folder.resolve() / "code")),
+        "PYTHONUSERBASE": os.environ.get("PYTHONUSERBASE", str(Path.home() / ".local")),
+        # The user's interpreter and plugin folder are read, never written.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_DO_NOT_TRACK": "1",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        **settings.env,
+    }
+
+
+@contextmanager
+def _lifeline() -> Iterator[int]:
+    """The read end of a pipe whose write end only this process holds."""
+    read_end, write_end = os.pipe()
+    try:
+        yield read_end
+    finally:
+        os.close(write_end)
+        with suppress(OSError):
+            os.close(read_end)
+
+
+@contextmanager
+def _started(
+    command: list[str], folder: Path, settings: WorkerSettings, log: int, lifeline: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker in its own session; its whole process group is gone on exit, however that comes."""
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=_environment(folder, settings),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(lifeline,),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise WorkerError(f"cannot run {settings.python}: {error.strerror}", hint="--python PATH") from error
+    try:
+        yield process
+    finally:
+        # Before it is reaped: afterwards the group id could belong to somebody else.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _follow(process: subprocess.Popen[bytes], answer: Path, timeout: float, events: _EventReader) -> bool:
+    """True when the worker ended or answered; False when its time was up. Does not reap."""
+    deadline = time.monotonic() + timeout
+    answered: float | None = None
+    while not _ended(process.pid):
+        now = time.monotonic()
+        if answered is None and answer.exists():
+            answered = now
+        if answered is not None and now > answered + _GRACE_SECONDS:
+            break
+        if answered is None and now > deadline:
+            events.drain()
+            return False
+        events.drain()
+        time.sleep(_POLL_SECONDS)
+    events.drain()
+    return True
+
+
+def _ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+class _EventReader:
+    """Whole new lines of events.jsonl, each given to the sink once."""
+
+    def __init__(self, path: Path, sink: EventSink | None) -> None:
+        self._path = path
+        self._sink = sink
+        self._offset = 0
+
+    def drain(self) -> None:
+        if self._sink is None or not self._path.exists():
+            return
+        with self._path.open("rb") as stream:
+            stream.seek(self._offset)
+            data = stream.read()
+        complete = data[: data.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        for line in complete.splitlines():
+            with suppress(ValueError):
+                record = json.loads(line)
+                if isinstance(record, dict):
+                    self._sink(record)
+
+
+def _answer(job: str, path: Path, code: int, log: Path, start: int) -> JSONObject:
+    try:
+        content: JSON = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _failure(job, f"gave no answer ({_ending(code)})", log, start) from None
+    except ValueError:
+        raise _failure(job, "gave an answer that is not JSON", log, start) from None
+    failure = content.get("failure") if isinstance(content, dict) else None
+    if isinstance(failure, dict):
+        message = str(failure.get("message") or "").strip().splitlines()
+        raise WorkerError(f"{job}: {failure.get('type')}: {message[0] if message else ''}".rstrip(": "), where=str(log))
+    answer = content.get("answer") if isinstance(content, dict) else None
+    if not isinstance(answer, dict):
+        raise _failure(job, "gave an answer that is not an object", log, start)
+    return answer
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    with suppress(ValueError):
+        return f"killed by {signal.Signals(-code).name}"
+    return f"killed by signal {-code}"
+
+
+def _failure(job: str, what: str, log: Path, start: int) -> WorkerError:
+    line = last_log_line(log, start)
+    return WorkerError(f"{job}: {what}" + (f": {line}" if line else ""), where=str(log))
+
+
+def last_log_line(log: Path, start: int = 0) -> str:
+    """The line of a log (from byte `start`) that says most: the last error line, else the last one that is not noise."""
+    with log.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(start, size - _TAIL_BYTES))
+        text = stream.read().decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines() if not _NOISE_LINE.search(line)]
+    errors = [line for line in lines if _ERROR_LINE.search(line)]
+    chosen = (errors or lines or [""])[-1]
+    return chosen[:300]
