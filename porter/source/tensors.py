@@ -39,7 +39,6 @@ class Features:
     dropped: int = 0
     dropped_end: int = 0
     steps: tuple[dict[str, object], ...] = field(default_factory=tuple)
-    pieces_at_connector: tuple[Axis, ...] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -202,7 +201,8 @@ def _block_kind(tokens: list[Piece], channels: list[Piece], grid: int, factor: i
     columns = Piece("token", factor, grid // factor)
     inner = [Piece("token", grid, factor), Piece("token", 1, factor)]
     trailing = [piece for piece in channels if piece.axis == "channel"]
-    ordered = _ones(channels) == _ones([*inner, *trailing]) and len(trailing) == 1
+    mixed = all(piece.axis == "channel" for piece in channels)  # behind a Linear only the token order is left to see
+    ordered = mixed or (_ones(channels) == _ones([*inner, *trailing]) and len(trailing) == 1)
     if ordered and list(_join(_ones(tokens))) == list(_join(_ones([rows, columns]))):
         return "v2"
     if ordered and list(_join(_ones(tokens))) == list(_join(_ones([columns, rows]))):

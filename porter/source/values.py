@@ -151,6 +151,20 @@ class ConstTensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeat:
+    """A string repeated an unknown number of times: what an image's context tokens look like in code."""
+
+    token: Val
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A string put together from known strings (as Vals) and repeats."""
+
+    parts: tuple[Val | Repeat, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Method:
     """A method looked up on a symbolic or plain value, waiting to be called."""
 

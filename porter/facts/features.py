@@ -1,0 +1,198 @@
+"""The way from pixels to the language model: tower, tokens dropped, pixel shuffle, connector layers, in the order of the code."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from porter.facts.code import CodeReading, methods
+from porter.facts.towers import TowerReading, read_tower
+from porter.source.interpreter import Stop, TowerShape
+from porter.source.tensors import Axis, Features, Pixels, TowerOutput, shuffle_kind
+from porter.source.values import ConstTensor, Function, Instance, Layer, Src, Val
+
+NAMES = (
+    "extract_feature", "extract_features", "get_image_features", "encode_images", "encode_image", "get_image_embeddings",
+    "get_vision_features", "encode", "vision", "image", "visual", "feature", "pixel", "embed",
+)  # fmt: skip
+SKIP = ("__init__", "generate", "chat", "batch_chat", "from_pretrained", "get_input_embeddings", "set_input_embeddings")
+PIXEL_WORDS = ("pixel", "image", "tile", "patch", "frames", "x")
+
+
+@dataclass(slots=True)
+class FeaturePath:
+    """`features` as the code hands them to the language model, `tower` the module they came from, `method` where."""
+
+    features: Features
+    tower: TowerReading
+    method: str
+    file: str
+    sources: tuple[Src, ...] = ()
+    pixel_ops: tuple[tuple[str, str], ...] = ()
+    problems: list[str] = field(default_factory=list)
+
+
+def read_features(reading: CodeReading, image_size: int | None, text_width: int | None) -> FeaturePath | None:
+    """Follow the method that takes pixels through the tower and the connector.
+
+    `image_size` is used where the code leaves the size to the processor; `text_width` is the language model's hidden size,
+    by which the end of the path is recognised.
+    """
+    run = reading.run
+    towers: dict[int, TowerReading] = {}
+
+    def shape(module: Instance | Layer) -> TowerShape | None:
+        tower = towers.setdefault(id(module), read_tower(run, module, image_size))
+        return tower.shape
+
+    run.tower = shape
+    best: tuple[int, FeaturePath] | None = None
+    for owner, node, instance in candidates(reading):
+        found = _follow(reading, owner_function(owner, node, instance), node, towers)
+        if found is None:
+            continue
+        score = _score(found.features, text_width)
+        if best is None or score > best[0]:
+            best = (score, found)
+        if score >= 100:
+            break
+    return best[1] if best is not None else None
+
+
+def owner_function(owner: object, node: ast.FunctionDef, instance: Instance) -> Function:
+    from porter.source.values import ClassRef
+
+    defining = owner if isinstance(owner, ClassRef) else instance.cls
+    return Function(defining.file, node, instance, defining)
+
+
+def candidates(reading: CodeReading) -> Iterator[tuple[object, ast.FunctionDef, Instance]]:
+    """Methods that may take pixels, likeliest names first, `forward` last."""
+    found: list[tuple[int, int, object, ast.FunctionDef, Instance]] = []
+    for order, (path, module) in enumerate(reading.modules()):
+        if not isinstance(module, Instance) or path.count(".") > 1:
+            continue
+        for owner, node in methods(reading.run, module):
+            rank = _rank(node)
+            if rank is not None:
+                found.append((rank, order, owner, node, module))
+    for _, _, owner, node, module in sorted(found, key=lambda item: item[:2])[:80]:
+        yield owner, node, module
+
+
+def _rank(node: ast.FunctionDef) -> int | None:
+    names = [argument.arg for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]]
+    if node.name in SKIP or len(names) < 2:
+        return None
+    if node.name == "forward":
+        return 60 if pixel_argument(node) else 80
+    for index, word in enumerate(NAMES):
+        if node.name == word or (index >= 8 and word in node.name):
+            return index
+    return 40 if pixel_argument(node) else None
+
+
+def pixel_argument(node: ast.FunctionDef) -> str | None:
+    """The argument that takes pixel values, by the words people use for it."""
+    names = [argument.arg for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]][1:]
+    for word in PIXEL_WORDS[:-1]:
+        for name in names:
+            if word in name and not name.endswith(("flags", "sizes", "mask", "size", "ids", "counts", "num", "embeds", "grid_thw")):
+                return name
+    return names[0] if len(names) == 1 else None
+
+
+def _follow(
+    reading: CodeReading, function: Function, node: ast.FunctionDef, towers: dict[int, TowerReading]
+) -> FeaturePath | None:
+    run = reading.run
+    argument = pixel_argument(node)
+    if argument is None:
+        return None
+    run.captured.clear()
+    before = run.budget
+    run.budget = min(run.budget, 60_000)
+    spent_from = run.budget
+    try:
+        result = run.call_function(function, [], {argument: Val(Pixels((1, 3, 1, 1)))}, 3)
+    except (Stop, RecursionError):
+        result = Val(None)
+    run.budget = before - (spent_from - max(run.budget, 0))
+    ends = [item for item in run.captured if item.steps or item.dropped]
+    end = _features_of(result) or (ends[-1] if ends else None) or (run.captured[-1] if run.captured else None)
+    tower = next((item for item in towers.values() if item.called), None)
+    if end is None or tower is None:
+        return None
+    last = max([end, *ends], key=lambda item: len(item.steps))
+    ops = run.pixel_ops.get(id(tower.module), ())
+    return FeaturePath(last, tower, node.name, function.file, (Src(function.file, f"line {node.lineno}", f"def {node.name}"),), ops)
+
+
+def _features_of(value: Val) -> Features | None:
+    inner = value.value
+    if isinstance(inner, (list, tuple)) and inner:
+        first = inner[0]
+        inner = first.value if isinstance(first, Val) else first
+    if isinstance(inner, TowerOutput):
+        return inner.last
+    return inner if isinstance(inner, Features) else None
+
+
+def _score(features: Features, text_width: int | None) -> int:
+    width = features.shape[-1] if features.axes else 0
+    linear = any(step["op"] == "Linear" for step in features.steps)
+    return len(features.steps) + (100 if linear and width == text_width else 0) + (1 if features.dropped else 0)
+
+
+def operations(path: FeaturePath) -> list[dict[str, object]]:
+    """The path as the `feature_path` fact spells it."""
+    ops: list[dict[str, object]] = []
+    normalize = normalization(path.pixel_ops)
+    if normalize is not None:
+        ops.append({"op": "normalize", **normalize})
+    elif path.pixel_ops:
+        ops.append({"op": "pixel_arithmetic", "steps": [list(step) for step in path.pixel_ops]})
+    features = path.features
+    ops.append({"op": "tower", "attr": path.tower.attr, "layer": features.layer, "output": features.output})
+    if features.dropped or features.dropped_end:
+        ops.append({"op": "drop_tokens", "count": features.dropped, "from_end": features.dropped_end})
+    ops.extend(_arranged(path))
+    return ops
+
+
+def _arranged(path: FeaturePath) -> list[dict[str, object]]:
+    """Pixel shuffle and connector layers, in order."""
+    grid = path.tower.shape.grid if path.tower.shape is not None else 0
+    ops: list[dict[str, object]] = []
+    previous: tuple[str, float] | None = ("none", 1.0)
+    layers: list[dict[str, object]] = []
+    for axes, step in [*_arrangements(path.features), (path.features.axes, None)]:
+        kind = shuffle_kind(axes, grid)
+        if kind != previous and not (layers and step is None and kind is None):
+            ops.extend([{"op": "connector", "layers": layers}] if layers else [])
+            layers = []
+            ops.append({"op": "pixel_shuffle", "version": kind[0] if kind else "other", "ratio": kind[1] if kind else None})
+        previous = kind
+        if step is not None:
+            layers.append({key: value for key, value in step.items() if key != "axes"})
+    return [*ops, *([{"op": "connector", "layers": layers}] if layers else [])]
+
+
+def _arrangements(features: Features) -> list[tuple[tuple[Axis, ...], dict[str, object]]]:
+    found = []
+    for step in features.steps:
+        axes = step.get("axes")
+        found.append((axes if isinstance(axes, tuple) else features.axes, step))
+    return found
+
+
+def normalization(ops: tuple[tuple[str, str], ...]) -> dict[str, object] | None:
+    """`(x - mean) / std` with two buffers; None for anything else."""
+    if len(ops) == 2 and ops[0][0] == "sub" and ops[1][0] == "div" and "?" not in (ops[0][1], ops[1][1]):
+        return {"mean": ops[0][1], "std": ops[1][1]}
+    return None
+
+
+def buffer_names(value: Val) -> str:
+    return value.value.name if isinstance(value.value, ConstTensor) else ""

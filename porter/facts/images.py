@@ -1,0 +1,238 @@
+"""Image facts: size, tiling, normalisation, resampling; from the processor's files and class, the config, and code."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from porter.facts.code import CodeReading, class_of, entry_for
+from porter.facts.configs import Configs, Found, evidence, found_from
+from porter.facts.features import FeaturePath, operations
+from porter.facts.model import Confidence, Fact
+from porter.hub.snapshot import Snapshot
+from porter.jsontypes import JSON
+from porter.source.codebase import snippet, where
+from porter.source.interpreter import Frame, is_unknown
+from porter.source.values import Function, Instance, Src, Val, from_json, plain
+
+PROCESSOR_OWNERS = ("preprocessor_config.json", "processor_config.json", "config.json", "tokenizer_config.json")
+PROCESSOR_KEYS = ("AutoImageProcessor", "AutoFeatureExtractor", "AutoProcessor")
+RESAMPLE = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
+TILING = {"min_tiles": "min_dynamic_patch", "max_tiles": "max_dynamic_patch", "use_thumbnail": "use_thumbnail"}
+
+
+def read_processors(snapshot: Snapshot, code: CodeReading) -> list[Instance]:
+    """The processor classes that `auto_map` names, built from their JSON files; image processors first."""
+    found: list[Instance] = []
+    for key in PROCESSOR_KEYS:
+        for owner in PROCESSOR_OWNERS:
+            entry = entry_for(snapshot, (key,), owner)
+            cls = class_of(code.run, entry) if entry is not None else None
+            if cls is None or any(item.cls == cls for item in found):
+                continue
+            values = dict(from_json(snapshot.json.get(owner, {}), owner).value) if owner != "config.json" else {}
+            instance = Instance(cls, [], values)
+            for name, value in values.items():
+                instance.attrs.setdefault(name, value)
+            code.run.start(instance)
+            found.append(instance)
+    return found
+
+
+def image_facts(configs: Configs, path: FeaturePath | None) -> list[Fact]:
+    """All image facts of the design."""
+    facts = [*_sizes(configs), *_tiling(configs)]
+    ops = operations(path) if path is not None else []
+    shuffle = next((op for op in ops if op["op"] == "pixel_shuffle"), None)
+    facts.extend(_shuffle_facts(configs, path, ops, shuffle))
+    facts.extend(_pixel_facts(configs, ops, path))
+    return [*facts, tokens_per_tile(facts, path)]
+
+
+def _fact(name: str, found: Found | None, note: str = "") -> Fact:
+    if found is None or found.value is None:
+        return Fact(name, None, Confidence.UNKNOWN, note=note)
+    return Fact(name, found.value, Confidence.CERTAIN, evidence(found.sources), note=note)
+
+
+def _sizes(configs: Configs) -> Iterator[Fact]:
+    image = configs.find("model", "force_image_size")
+    tower = configs.find("vision", "image_size")
+    conflict = image is not None and tower is not None and image.value != tower.value
+    note = f"the tower's own image size is {tower.value}" if conflict and tower is not None else ""
+    fact = _fact("image_size", image or tower, note)
+    yield Fact(fact.name, fact.value, Confidence.LIKELY, fact.evidence, note=note) if conflict else fact
+    patch = configs.find("vision", "patch_size") or configs.known.get("patch_size")
+    yield _fact("patch_size", patch)
+
+
+def _tiling(configs: Configs) -> Iterator[Fact]:
+    for name, attribute in TILING.items():
+        found = configs.find("model", attribute) or code_value(configs, attribute)
+        yield _fact(name, found)
+
+
+def code_value(configs: Configs, attribute: str) -> Found | None:
+    """A default of one of the image functions in the remote code (`def tile(image, max_num=6)`, `BUILD_SIZE = 448`)."""
+    from porter.facts.synonyms import spellings
+
+    names = set(spellings(attribute))
+    for file in configs.code.run.code.files():
+        for node in ast.walk(file.tree):
+            if not isinstance(node, ast.FunctionDef) or not _image_function(node):
+                continue
+            arguments = [*node.args.posonlyargs, *node.args.args]
+            pairs = list(zip(reversed(arguments), reversed(node.args.defaults)))
+            pairs += [(a, d) for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults) if d is not None]
+            for argument, default in pairs:
+                value = configs.code.run.evaluate(default, Frame(file.path, {}, None, None, 1))
+                if argument.arg in names and isinstance(plain(value), (int, float, bool, str)):
+                    source = Src(file.path, where(node), f"{node.name}({argument.arg}={snippet(default)})")
+                    return Found(plain(value), (source, *value.src[:2]))
+    return None
+
+
+def _image_function(node: ast.FunctionDef) -> bool:
+    first = [argument.arg for argument in node.args.args[:2] if argument.arg not in ("self", "cls")]
+    words = ("image", "img", "tile", "patch", "pil", "preprocess", "transform", "path", "file")
+    return any(word in text.lower() for text in (*first, node.name) for word in words)
+
+
+def _shuffle_facts(
+    configs: Configs, path: FeaturePath | None, ops: list[dict[str, object]], shuffle: dict[str, object] | None
+) -> Iterator[Fact]:
+    if path is None:
+        stated = configs.find("model", "downsample_ratio")
+        yield _fact("downsample_ratio", stated)
+        yield _fact("pixel_shuffle", configs.find("model", "ps_version"))
+        yield _fact("feature_layer", configs.find("model", "select_layer"))
+        return
+    shown = evidence(path.sources)
+    version = shuffle.get("version") if shuffle else None
+    ratio = shuffle.get("ratio") if shuffle else 1.0
+    ratio_value: JSON = ratio if isinstance(ratio, (int, float)) else None
+    source = _stated(configs, "downsample_ratio", ratio_value)
+    yield Fact("downsample_ratio", ratio_value, Confidence.CERTAIN, (*evidence(source), *shown))
+    known = version if isinstance(version, str) and version != "other" else None
+    missing = Confidence.ABSENT if shuffle is None else Confidence.UNKNOWN
+    yield Fact("pixel_shuffle", known, Confidence.CERTAIN if known else missing, (*evidence(_stated(configs, "ps_version", known)), *shown))
+    layer: JSON = path.features.layer
+    yield Fact("feature_layer", layer, Confidence.CERTAIN, (*evidence(_stated(configs, "select_layer", layer)), *shown))
+
+
+def _stated(configs: Configs, attribute: str, value: JSON) -> tuple[Src, ...]:
+    """Where the config states a value that the code was seen to use; () when it stands in code alone."""
+    found = configs.find("model", attribute)
+    if found is None:
+        found = _read_elsewhere(configs, attribute, value)
+    if found is None or found.value != value:
+        return ()
+    configs.known[attribute] = found
+    return found.sources
+
+
+def _read_elsewhere(configs: Configs, attribute: str, value: JSON) -> Found | None:
+    """A config attribute of another name that the model read, with the same value and a telling word in its name."""
+    words = {"downsample_ratio": ("ratio", "scale", "shuffle", "downsample"), "select_layer": ("layer",), "ps_version": ("shuffle", "version")}
+    for (owner, name), read in configs.code.run.reads.items():
+        if owner == id(configs.code.config.value) and plain(read) == value and value is not None:
+            if any(word in name for word in words.get(attribute, ())) and read.src:
+                return found_from(read)
+    return None
+
+
+def _pixel_facts(configs: Configs, ops: list[dict[str, object]], path: FeaturePath | None) -> Iterator[Fact]:
+    inside = next((op for op in ops if op["op"] == "normalize"), None)
+    off = configs.processor_value("do_normalize")
+    for name, role in (("image_mean", "mean"), ("image_std", "std")):
+        if inside is not None and (off is None or plain(off) is False):
+            note = f"the model normalises by its buffer {inside[role]}"
+            yield Fact(name, None, Confidence.ABSENT, evidence(off.src if off is not None else ()), note=note)
+            continue
+        found = configs.processor_value(name)
+        value = found_from(found) if found is not None else constant_of(configs.code, role) or configs.find("model", name)
+        yield _fact(name, value)
+    resample = configs.processor_value("resample")
+    value = found_from(resample) if resample is not None else constant_of(configs.code, "resample")
+    yield _fact("resample", Found(resample_number(value.value), value.sources) if value is not None else None)
+
+
+def resample_number(value: JSON) -> JSON:
+    """PIL's number for a resampling filter given as number or name."""
+    if isinstance(value, str):
+        return RESAMPLE.get(value.rsplit(".", 1)[-1].lower())
+    return value
+
+
+def constant_of(code: CodeReading, role: str) -> Found | None:
+    """Arguments of Normalize / Resize / resize calls anywhere in the remote code."""
+    for file in code.run.code.files():
+        for owner in ast.walk(file.tree):
+            if not isinstance(owner, (ast.FunctionDef, ast.Module)):
+                continue
+            frame = _default_frame(code, file.path, owner)
+            body = owner.body if isinstance(owner, ast.FunctionDef) else []
+            for node in (n for statement in body for n in ast.walk(statement) if isinstance(n, ast.Call)):
+                found = _call_constant(code, node, role, frame)
+                if found is not None:
+                    return found
+    return None
+
+
+def _default_frame(code: CodeReading, file: str, owner: ast.AST) -> Frame:
+    """The names of a function at its defaults, and the constants that it assigns before use."""
+    frame = Frame(file, {}, None, None, 1)
+    if isinstance(owner, ast.FunctionDef):
+        code.run.bind(Function(file, owner), [], {}, frame)
+        for statement in owner.body[:20]:
+            if isinstance(statement, ast.Assign) and not any(isinstance(n, ast.Call) for n in ast.walk(statement)):
+                code.run.run([statement], frame)
+    return frame
+
+
+def _call_constant(code: CodeReading, node: ast.Call, role: str, frame: Frame) -> Found | None:
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
+    keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+    place = Src(frame.file, where(node), snippet(node))
+    if role == "resample":
+        return _resample_argument(code, name, node, keywords, frame, place)
+    if name.lower() not in ("normalize", "normalise"):
+        return None
+    index = 0 if role == "mean" else 1
+    image_first = len(node.args) == 3
+    at = index + (1 if image_first else 0)
+    argument = keywords.get(role) or (node.args[at] if len(node.args) > at else None)
+    value = code.run.evaluate(argument, frame) if argument is not None else None
+    inner = plain(value) if value is not None else None
+    inner = [inner] * 3 if isinstance(inner, (int, float)) and not isinstance(inner, bool) else inner
+    numbers = isinstance(inner, list) and len(inner) in (1, 3) and all(isinstance(item, (int, float)) for item in inner)
+    return Found(inner, (place, *(value.src[:2] if value is not None else ()))) if numbers else None
+
+
+def _resample_argument(
+    code: CodeReading, name: str, node: ast.Call, keywords: dict[str | None, ast.expr], frame: Frame, place: Src
+) -> Found | None:
+    if name not in ("resize", "Resize"):
+        return None
+    argument = keywords.get("resample") or keywords.get("interpolation") or (node.args[1] if len(node.args) > 1 else None)
+    if argument is None:
+        return None
+    value = code.run.evaluate(argument, frame)
+    text = value.value.dotted if hasattr(value.value, "dotted") else plain(value)
+    number = resample_number(text) if isinstance(text, (str, int)) and not isinstance(text, bool) else None
+    return Found(number, (place, *value.src[:2])) if number is not None and not is_unknown(Val(number)) else None
+
+
+def tokens_per_tile(facts: list[Fact], path: FeaturePath | None) -> Fact:
+    """The number of context tokens of one tile: from the arrangement that the code gives, else by the family's formula."""
+    values = {fact.name: fact for fact in facts}
+    if path is not None and len(path.features.axes) >= 2:
+        count = 1
+        for size in path.features.shape[1:-1]:
+            count *= size
+        return Fact("tokens_per_tile", count, Confidence.CERTAIN, evidence(path.sources), note="(image_size // patch_size)^2 * ratio^2")
+    size, patch, ratio = (values[name].value for name in ("image_size", "patch_size", "downsample_ratio"))
+    if isinstance(size, int) and isinstance(patch, int) and isinstance(ratio, (int, float)) and patch:
+        count = int((size // patch) ** 2 * ratio**2)
+        return Fact("tokens_per_tile", count, Confidence.LIKELY, values["image_size"].evidence, note="(image_size // patch_size)^2 * ratio^2")
+    return Fact("tokens_per_tile", None, Confidence.UNKNOWN)

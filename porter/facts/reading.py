@@ -1,0 +1,156 @@
+"""From a snapshot to facts. Pure: no network, no tree, no execution of what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from porter.facts.code import CodeReading, read_code
+from porter.facts.configs import PREPROCESSING, Configs, Found, Scope, evidence, resolved, split_configs
+from porter.facts.features import FeaturePath, operations, read_features
+from porter.facts.identity import identity_facts
+from porter.facts.images import code_value, image_facts, read_processors
+from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
+from porter.facts.parts import buffer_fact, connector_fact, language_fact, language_module, tie_fact, tower_fact
+from porter.facts.synonyms import HIDDEN
+from porter.facts.tokens import token_facts
+from porter.facts.towers import config_of, read_value
+from porter.hub.snapshot import Snapshot
+from porter.jsontypes import JSON
+from porter.source.values import plain
+
+FROM_FACTS = {"downsample_ratio": "downsample_ratio", "ps_version": "pixel_shuffle", "select_layer": "feature_layer"}
+FACT_OF = {
+    "force_image_size": "image_size", "min_dynamic_patch": "min_tiles", "max_dynamic_patch": "max_tiles",
+    "use_thumbnail": "use_thumbnail", "image_mean": "image_mean", "image_std": "image_std", "resample": "resample", **FROM_FACTS,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RepoReading:
+    """A snapshot, its facts, and the config objects behind them. `problems` are lines about what could not be followed."""
+
+    snapshot: Snapshot
+    facts: ModelFacts
+    configs: Configs
+    problems: tuple[str, ...] = ()
+
+    def resolve(self, scope: Scope, attribute: str) -> Fact:
+        """Where this repo keeps an attribute that a family reads: value {"path": dotted path in config.json or None, "value"}.
+
+        A value that a fact settles (by the user, or seen in code) wins over what a config file says.
+        """
+        found = self.configs.find(scope, attribute)
+        fact = self.facts[FACT_OF[attribute]] if scope == "model" and attribute in FACT_OF else None
+        if fact is not None and fact.value is not None and (found is None or found.value != fact.value):
+            return Fact(attribute, {"path": None, "value": fact.value}, fact.confidence, fact.evidence, note=fact.note)
+        if found is None and scope == "model" and attribute in PREPROCESSING:
+            found = code_value(self.configs, attribute)
+        return resolved(attribute, found)
+
+    def with_facts(self, facts: ModelFacts) -> RepoReading:
+        return replace(self, facts=facts)
+
+
+def infer(snapshot: Snapshot) -> RepoReading:
+    """Every fact that can be read from a snapshot."""
+    code = read_code(snapshot)
+    configs = Configs(snapshot, code)
+    configs.text, configs.vision = split_configs(snapshot, code)
+    processors = read_processors(snapshot, code)
+    configs.processor = processors[0] if processors else None
+    language = language_module(code)
+    if language is not None and config_of(language[1]) is not None:
+        configs.text = config_of(language[1])
+    path = feature_path(configs)
+    facts: dict[str, Fact] = {}
+    parts: list[Callable[[], list[Fact]]] = [
+        lambda: list(identity_facts(snapshot, code)),
+        lambda: image_facts(configs, path),
+        lambda: token_facts(snapshot, code, processors),
+        lambda: part_facts(configs, path),
+    ]
+    problems = list(code.problems)
+    for part in parts:
+        for fact in part():
+            facts[fact.name] = fact
+    return RepoReading(snapshot, ModelFacts(facts), configs, tuple(problems))
+
+
+def feature_path(configs: Configs) -> FeaturePath | None:
+    """Follow the image through the code; the tower's config becomes the vision scope, and its shape known values."""
+    size = configs.find("model", "force_image_size")
+    width = read_value(configs.code.run, configs.text, HIDDEN)
+    image_size = size.value if size is not None and isinstance(size.value, int) else None
+    text_width = plain(width) if width is not None else None
+    path = read_features(configs.code, image_size, text_width if isinstance(text_width, int) else None)
+    if path is None:
+        return None
+    if path.tower.config is not None:
+        configs.vision = path.tower.config
+    for name in ("patch_size",):
+        value = path.tower.values.get(name)
+        if value is not None:
+            configs.known[name] = Found(plain(value), value.src)
+    return path
+
+
+def part_facts(configs: Configs, path: FeaturePath | None) -> list[Fact]:
+    snapshot, code = configs.snapshot, configs.code
+    tower = tower_fact(snapshot, configs, path.tower if path is not None else None, path.file if path is not None else "")
+    connector = connector_fact(snapshot, path)
+    language = language_fact(snapshot, configs, language_module(code))
+    return [
+        _key("text_config_key", configs, "text"),
+        _key("vision_config_key", configs, "vision"),
+        tower,
+        connector,
+        language,
+        _prefixes(tower, connector, language),
+        buffer_fact(snapshot, code, path),
+        tie_fact(snapshot, configs, language),
+        _path_fact(path),
+        Fact("config_map", None, Confidence.UNKNOWN, about="tree", note="made when a family is matched"),
+        Fact("transformers_range", None, Confidence.UNKNOWN),
+    ]
+
+
+def _key(name: str, configs: Configs, scope: Scope) -> Fact:
+    path = configs.path_of(scope)
+    if path is None:
+        return Fact(name, None, Confidence.ABSENT if configs.scope(scope) is None else Confidence.UNKNOWN)
+    shown = (Evidence("config.json", path or "(top level)", "the values of this part"),)
+    return Fact(name, path or None, Confidence.CERTAIN if path else Confidence.ABSENT, shown)
+
+
+def _prefixes(tower: Fact, connector: Fact, language: Fact) -> Fact:
+    def prefix(value: JSON) -> JSON:
+        inner = value[0] if isinstance(value, list) and value else value
+        return inner.get("prefix") if isinstance(inner, dict) else None
+
+    value: JSON = {
+        "vision_tower": prefix(tower.value),
+        "connector": prefix(connector.value),
+        "language_model": prefix(language.value),
+    }
+    order = list(Confidence)
+    sure = max((tower.confidence, connector.confidence, language.confidence), key=order.index)
+    return Fact("weight_prefixes", value, sure, (*tower.evidence[:1], *connector.evidence[:1], *language.evidence[:1]))
+
+
+def _path_fact(path: FeaturePath | None) -> Fact:
+    if path is None:
+        return Fact("feature_path", None, Confidence.UNKNOWN, note="no method of the code could be followed from pixels to the connector")
+    ops: JSON = [_plain_op(op) for op in operations(path)]
+    return Fact("feature_path", ops, Confidence.CERTAIN, evidence(path.sources), note=f"{path.file}:{path.method}")
+
+
+def _plain_op(op: dict[str, object]) -> JSON:
+    """An operation as JSON; the layers of a connector stand in the connector fact."""
+    shown: dict[str, JSON] = {}
+    for key, value in op.items():
+        if key == "layers" and isinstance(value, list):
+            shown["layers"] = [str(layer.get("op")) for layer in value if isinstance(layer, dict)]
+        elif value is None or isinstance(value, (str, int, float, bool, list)):
+            shown[key] = value
+    return shown
