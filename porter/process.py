@@ -55,7 +55,7 @@ REMOTE_CODE_LIMITS = Limits(address_space=64 << 30, cpu_seconds=3600, file_size=
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """How to run a worker: `python` is the interpreter, `path` goes first on its module path, `timeout` is in seconds."""
+    """How to run a worker: `python` the interpreter, `path` first on its module path, `timeout` in seconds."""
 
     python: str
     scratch: Path
@@ -260,7 +260,7 @@ def _failure(job: str, what: str, log: Path, start: int) -> WorkerError:
 
 
 def last_log_line(log: Path, start: int = 0) -> str:
-    """The line of a log (from byte `start`) that says most: the last error line, else the last one that is not noise."""
+    """The line of a log (from byte `start`) that says most: the last error, else the last that is not noise."""
     with log.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(max(start, size - _TAIL_BYTES))

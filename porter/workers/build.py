@@ -1,0 +1,139 @@
+"""Building an architecture on the meta device: full size, the real config, no GPU and no real memory.
+
+Runs only in a worker. `build` is shared by the jobs `parameters` and `join`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Built:
+    """A module tree on the meta device. `config` is vLLM's own; `synthetic` tells that the config class was made here."""
+
+    model: Any
+    config: Any
+    synthetic: bool
+
+    def about(self) -> dict[str, Any]:
+        from importlib.metadata import version
+
+        import torch
+        import vllm
+
+        return {
+            "architecture": type(self.model).__name__,
+            "synthetic_config": self.synthetic,
+            "versions": {"vllm": vllm.__version__, "torch": torch.__version__, "transformers": version("transformers")},
+        }
+
+
+def build(payload: dict[str, Any]) -> Built:
+    """`payload`: model (folder with config.json), trust_remote_code, dtype, optional hf_overrides."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    folder = Path(payload["model"])
+    trust = bool(payload.get("trust_remote_code"))
+    _prefer_cpu()
+    from vllm.plugins import load_general_plugins
+
+    load_general_plugins()
+    synthetic = not trust and make_config_known(folder)
+    config = _engine_config(folder, trust, payload)
+    return Built(_module(config), config, synthetic)
+
+
+def _prefer_cpu() -> None:
+    """A vLLM built for an accelerator that this machine lacks knows no device at all; names and shapes need none."""
+    import vllm.platforms
+
+    if not vllm.platforms.current_platform.device_type:
+        from vllm.platforms.cpu import CpuPlatform
+
+        vllm.platforms._current_platform = CpuPlatform()
+
+
+def make_config_known(folder: Path) -> bool:
+    """Registers a config class made from the JSON when nobody else knows the model type. True when it did."""
+    from transformers import AutoConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    from vllm.transformers_utils import config as vllm_config
+
+    raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    model_type = raw.get("model_type") or "porter_unnamed"
+    if model_type in CONFIG_MAPPING or model_type in getattr(vllm_config, "_CONFIG_REGISTRY", {}):
+        return False
+    AutoConfig.register(model_type, synthetic_config_class(model_type))
+    return True
+
+
+def synthetic_config_class(model_type: str) -> Any:
+    """A config class that holds what the JSON says and nothing else; nested dicts become configs of their own."""
+    base = _config_base()
+
+    class SyntheticConfig(base):  # type: ignore[valid-type, misc]
+        has_no_defaults_at_init = True
+
+        def __init__(self, **values: Any) -> None:
+            nested = {key: _nested(key, value) for key, value in values.items()}
+            super().__init__(**nested)
+
+    SyntheticConfig.model_type = model_type
+    return SyntheticConfig
+
+
+def _config_base() -> Any:
+    import transformers
+
+    return getattr(transformers, "PreTrainedConfig", None) or transformers.PretrainedConfig
+
+
+def _nested(key: str, value: Any) -> Any:
+    if not isinstance(value, dict) or not key.endswith("_config") or key in ("quantization_config", "generation_config"):
+        return value
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    model_type = value.get("model_type")
+    if model_type in CONFIG_MAPPING:
+        return CONFIG_MAPPING[model_type](**value)
+    return synthetic_config_class(model_type or "")(**value)
+
+
+def _engine_config(folder: Path, trust: bool, payload: dict[str, Any]) -> Any:
+    from vllm.engine.arg_utils import EngineArgs
+
+    overrides = payload.get("hf_overrides")
+    arguments = EngineArgs(
+        model=str(folder),
+        dtype=payload.get("dtype") or "auto",
+        load_format="dummy",
+        enforce_eager=True,
+        skip_tokenizer_init=True,
+        trust_remote_code=trust,
+        **({"hf_overrides": overrides} if overrides else {}),
+    )
+    return arguments.create_engine_config()
+
+
+def _module(config: Any) -> Any:
+    import torch
+    from vllm.config import set_current_vllm_config
+    from vllm.distributed import init_distributed_environment, initialize_model_parallel
+    from vllm.model_executor.model_loader.utils import initialize_model
+
+    rendezvous = Path(tempfile.mkdtemp()) / "rendezvous"
+    with set_current_vllm_config(config):
+        init_distributed_environment(1, 0, f"file://{rendezvous}", 0, "gloo")
+        initialize_model_parallel(1, 1)
+        default = torch.get_default_dtype()
+        torch.set_default_dtype(config.model_config.dtype)
+        try:
+            with torch.device("meta"):
+                return initialize_model(config)
+        finally:
+            torch.set_default_dtype(default)
