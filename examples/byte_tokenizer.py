@@ -1,6 +1,6 @@
 """Writes the tokenizer files of a small repo: a byte-level BPE of 256 bytes, a few merges and the special tokens.
 
-    python examples/byte_tokenizer.py FOLDER TOKEN... --eos TOKEN --pad TOKEN
+python examples/byte_tokenizer.py FOLDER TOKEN... --eos TOKEN --pad TOKEN
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Writes random weights for a repo folder that has code but no weights.
 
-    python examples/make_weights.py FOLDER [--seed N] [--rename OLD=NEW]
+python examples/make_weights.py FOLDER [--seed N] [--rename OLD=NEW]
 
 Needs torch, transformers and safetensors. It executes the code of the folder. Every parameter is drawn from its own
-generator (seed and name), with a spread at which each of them moves the logits: a model's own start values (zero biases, ones,
-zero positions) would hide mistakes.
+generator (seed and name), with a spread at which each of them moves the logits: a model's own start values (zero
+biases, ones, zero positions) would hide mistakes.
 """
 
 from __future__ import annotations

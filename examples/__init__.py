@@ -1,0 +1,1 @@
+"""The bundled example repo, and the scripts that write its tokenizer and weights."""

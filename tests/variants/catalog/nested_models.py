@@ -1,0 +1,175 @@
+"""Variants whose parts live below `model.`, the encoder in the repo's own code."""
+
+from __future__ import annotations
+
+from tests.variants.catalog.shared import TILE_FIELDS, norm_buffers
+from tests.variants.recipe import Buffer, Connector, Images, Language, Names, Recipe, Tokens, Tower
+
+OSPREY = Recipe(
+    "osprey-prefixed",
+    (
+        "prefix model.",
+        "buffers norm_mean/norm_std",
+        "vit/connector/llm",
+        "v1 in code",
+        "select_layer -2",
+        "tied",
+        "class connector",
+    ),
+    seed=12,
+    names=Names(
+        "osprey_vlm",
+        "OspreyForConditionalGeneration",
+        "osprey",
+        "Osprey",
+        prefix="Osprey",
+        tower="vit",
+        connector="connector",
+        llm="llm",
+        text_key="language_config",
+        vision_key="visual_config",
+        keys={
+            "select_layer": "vit_layer",
+            "downsample_ratio": "shuffle_ratio",
+            "image_token_id": "patch_token_id",
+            "mean": "pixel_mean",
+            "std": "pixel_std",
+        },
+    ),
+    tower=Tower(style="short", class_name="OspreyViT", num_hidden_layers=3),
+    llm=Language(tied=True),
+    connector=Connector(names=("ln", "proj_in", "proj_out")),
+    tokens=Tokens("<|vstart|>", "<|vend|>", "<|vpatch|>", merges=20),
+    images=Images(
+        normalize=False, stored=TILE_FIELDS, max_tiles=4, keys={"image_size": "tile", "max_tiles": "tile_limit"}
+    ),
+    chassis="nested",
+    config_style="kwargs",
+    version="v1",
+    version_source="code",
+    select_layer=-2,
+    settings=("select_layer", "downsample_ratio", "image_token_id", "mean", "std"),
+    buffers=norm_buffers("norm_mean", "norm_std", (1, 3, 1, 1)),
+)
+
+LAPWING = Recipe(
+    "lapwing-deep",
+    ("deeper nesting of keys", "renamed vision keys", "mlp ratio", "Qwen2", "connector class", "v2 by 6-D permute"),
+    seed=18,
+    names=Names(
+        "lapwing",
+        "LapwingModelForVision",
+        "lapwing",
+        "Lapwing",
+        prefix="Lapwing",
+        tower="visual",
+        connector="bridge",
+        llm="lm",
+        text_key="lm_config",
+        vision_key="mm.vision",
+        keys={
+            "downsample_ratio": "mm.keep_ratio",
+            "select_layer": "mm.feature_layer",
+            "image_token_id": "mm.patch_token",
+        },
+        deep_group="mm",
+    ),
+    tower=Tower(
+        class_name="LapwingVisual",
+        keys={
+            "hidden_size": "width",
+            "num_hidden_layers": "depth",
+            "num_attention_heads": "heads",
+            "image_size": "resolution",
+            "patch_size": "patch",
+            "layer_norm_eps": "norm_eps",
+            "hidden_act": "act",
+            "norm_type": "norm",
+            "qk_normalization": "qk_norm",
+        },
+        mlp_ratio="mlp_ratio",
+    ),
+    connector=Connector(names=("norm", "up", "down")),
+    tokens=Tokens("<patch_begin>", "<patch_end>", "<patch_slot>"),
+    images=Images(stored=TILE_FIELDS | {"mean", "std"}, keys={"image_size": "crop_size", "max_tiles": "max_crops"}),
+    chassis="nested",
+    config_style="deep",
+    version_source="code",
+    settings=("select_layer", "downsample_ratio", "image_token_id"),
+)
+
+TERN = Recipe(
+    "tern-stray-buffer",
+    (
+        "a stored buffer that nothing reads",
+        "code constants for mean/std",
+        "ratio as merge size",
+        "head outside",
+        "Qwen2",
+    ),
+    seed=21,
+    names=Names(
+        "tern",
+        "TernForConditionalGeneration",
+        "tern",
+        "Tern",
+        prefix="Tern",
+        tower="visual",
+        connector="projector",
+        llm="language_model",
+        text_key="text_config",
+        keys={"select_layer": "feature_index", "downsample_ratio": "spatial_merge_size"},
+    ),
+    tower=Tower(style="short", class_name="TernVision"),
+    tokens=Tokens(
+        "<|vision_start|>",
+        "<|vision_end|>",
+        "<|image_pad|>",
+        style="processor",
+        names=("image_start", "image_end", "image_token"),
+    ),
+    images=Images(
+        source="auto_processor",
+        mean=(0.45, 0.44, 0.41),
+        std=(0.27, 0.26, 0.25),
+        stored=frozenset({"image_size"}),
+        max_tiles=4,
+        constants=("TERN_MEAN", "TERN_STD"),
+    ),
+    chassis="headed",
+    config_style="kwargs",
+    inverse_ratio=True,
+    version_source="code",
+    settings=("select_layer", "downsample_ratio", "image_token_id"),
+    buffers=(Buffer("train_steps", "torch.zeros(1, dtype=torch.long)", (1,)),),
+)
+
+RUFF = Recipe(
+    "ruff-quarter",
+    ("ratio 0.25", "AutoProcessor with tokens", "prefix model.", "Qwen3", "no thumbnail", "v2 as constructor default"),
+    seed=23,
+    names=Names(
+        "ruff_vl",
+        "RuffVLForConditionalGeneration",
+        "ruff_vl",
+        "Ruff",
+        prefix="Ruff",
+        tower="vision_encoder",
+        connector="projector",
+        llm="text_decoder",
+        text_key="text_config",
+        vision_key="vision_encoder_config",
+        keys={"downsample_ratio": "token_ratio", "select_layer": "encoder_layer", "image_token_id": "image_token_id"},
+    ),
+    tower=Tower(class_name="RuffEncoder", image_size=56, patch_size=7, hidden_size=32, num_attention_heads=2),
+    llm=Language("qwen3"),
+    connector=Connector(names=("ln_in", "dense1", "dense2"), norm_eps=1e-6),
+    tokens=Tokens("<tile>", "</tile>", "<tok>", style="processor", names=("start_token", "end_token", "patch_token")),
+    images=Images(source="auto_processor", use_thumbnail=False, max_tiles=4, count_name="num_tiles"),
+    chassis="nested",
+    ratio=0.25,
+    version_source="default",
+    settings=("select_layer", "downsample_ratio", "image_token_id"),
+)
+
+RECIPES = (OSPREY, LAPWING, TERN, RUFF)
