@@ -1,0 +1,52 @@
+"""The command line: flags in, one call, one render. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from porter.boundary import Call, guarded
+from porter.commands.session import Settings
+from porter.options import Common, Version, with_common
+
+app = typer.Typer(
+    name="porter",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    epilog="Exit codes: 0 nothing failed, 1 something did, 2 usage, 3 a bug in porter, 130 interrupted.",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The entry point: returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return guarded(lambda: app(args=words, prog_name="porter", standalone_mode=False), words)
+
+
+@app.callback()
+def porter(version: Version = False) -> None:
+    """From a Hugging Face vision-language repo to a vLLM port whose numbers equal the repo's own code."""
+
+
+@app.command("doctor")
+@with_common
+def doctor(*, common: Common) -> Call:
+    """Show what this machine can do."""
+    from porter.commands.doctor import doctor as run
+    from porter.render.doctor import show
+
+    return Call("doctor", common, lambda console: run(settings(common), console), show)
+
+
+def settings(common: Common) -> Settings:
+    return Settings(
+        python=common.python,
+        vllm=common.vllm,
+        revision=common.revision,
+        offline=common.offline,
+        strict=common.strict,
+        log=common.log,
+    )

@@ -1,0 +1,153 @@
+"""The one output sink: stdout carries the result, stderr progress and prompts.
+
+Text from a repo never reaches the terminal as markup or as escape sequences.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TextIO
+
+from porter.jsontypes import JSONObject
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+    from rich.text import Text
+    from rich.tree import Tree
+
+Mode = Literal["human", "json", "quiet"]
+Branch = tuple[str, Sequence["Branch"]]
+
+PLAIN_WIDTH = 140
+STYLES = {
+    "passed": "green",
+    "failed": "red",
+    "error": "red",
+    "skipped": "yellow",
+    "unproven": "yellow",
+    "certain": "green",
+    "likely": "cyan",
+    "guess": "yellow",
+    "unknown": "red",
+    "create": "green",
+    "edit": "yellow",
+}
+
+
+def plain(text: str) -> str:
+    """`text` on one line, without control characters; `\\x1b` and friends are shown as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def clean(text: str) -> str:
+    """Like `plain`, but keeps line breaks and tabs."""
+    return "\n".join("\t".join(plain(cell) for cell in line.split("\t")) for line in text.split("\n"))
+
+
+@dataclass(slots=True)
+class Console:
+    """`mode` decides what stdout carries: text, one JSON document, or nothing."""
+
+    mode: Mode = "human"
+    verbose: bool = False
+    noted: str = ""
+
+    @property
+    def interactive(self) -> bool:
+        """A person can be asked: a terminal on both ends, and no script mode."""
+        return self.mode == "human" and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def note(self, text: str) -> None:
+        """One line of progress, on stderr; a line said twice in a row is said once."""
+        if self.mode != "quiet" and text != self.noted:
+            self.noted = text
+            self._rich(sys.stderr).print(self._text(plain(text), "dim"), soft_wrap=True)
+
+    def detail(self, text: str) -> None:
+        if self.verbose:
+            self.note(text)
+
+    def problem(self, text: str) -> None:
+        """One line on stderr in every mode."""
+        print(plain(text), file=sys.stderr, flush=True)
+
+    def document(self, document: JSONObject) -> None:
+        if self.mode == "json":
+            print(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False), flush=True)
+
+    def line(self, text: str = "", style: str = "") -> None:
+        if self.mode == "human":
+            self._rich(sys.stdout).print(self._text(clean(text), style), soft_wrap=True)
+
+    def heading(self, text: str) -> None:
+        self.line()
+        self.line(text, "bold")
+
+    def table(self, rows: Iterable[Sequence[str]], columns: Sequence[str]) -> None:
+        """Cells that are a status or confidence word are coloured; the last column takes the room that is left."""
+        if self.mode == "human":
+            self._rich(sys.stdout).print(self._table(rows, columns))
+
+    def tree(self, root: Branch) -> None:
+        if self.mode == "human":
+            self._rich(sys.stdout).print(self._branch(root))
+
+    def diff(self, text: str, *, stream: Literal["result", "prompt"] = "result") -> None:
+        """A unified diff: on stdout as a result, on stderr in front of a question."""
+        if self.mode == "quiet" or (self.mode == "json" and stream == "result"):
+            return
+        target = self._rich(sys.stdout if stream == "result" else sys.stderr)
+        for line in clean(text).splitlines():
+            target.print(self._text(line, _diff_style(line)), soft_wrap=True)
+
+    def show_plan(self, diff: str) -> None:
+        self.diff(diff, stream="prompt")
+
+    def confirm(self, question: str) -> bool:
+        """Asked on stderr; anything but y or yes is no."""
+        return self.ask(f"{question} [y/N] ").lower() in ("y", "yes")
+
+    def ask(self, question: str) -> str:
+        """One line from the terminal; an end of input is an empty answer."""
+        print(plain(question), end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip()
+
+    def _rich(self, stream: TextIO) -> RichConsole:
+        from rich.console import Console as RichConsole
+
+        width = None if stream.isatty() else PLAIN_WIDTH
+        return RichConsole(file=stream, markup=False, highlight=False, emoji=False, width=width)
+
+    @staticmethod
+    def _text(text: str, style: str = "") -> Text:
+        from rich.text import Text
+
+        return Text(text, style=style)
+
+    def _table(self, rows: Iterable[Sequence[str]], columns: Sequence[str]) -> object:
+        from rich import box
+        from rich.table import Table
+
+        table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+        for column in table.columns[:-1]:
+            column.overflow = "fold"
+        for row in rows:
+            table.add_row(*(self._text(plain(cell), STYLES.get(cell, "")) for cell in row))
+        return table
+
+    def _branch(self, branch: Branch, into: Tree | None = None) -> Tree:
+        from rich.tree import Tree
+
+        label, children = branch
+        node = into.add(self._text(plain(label))) if into else Tree(self._text(plain(label)))
+        for child in children:
+            self._branch(child, node)
+        return node
+
+
+def _diff_style(line: str) -> str:
+    styles = (("+++", "bold"), ("---", "bold"), ("@@", "cyan"), ("+", "green"), ("-", "red"))
+    return next((style for start, style in styles if line.startswith(start)), "")

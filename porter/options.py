@@ -1,0 +1,99 @@
+"""Options as named types, so that a command's signature reads as a sentence; help text is written once, here."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from porter import __version__
+
+
+def print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"porter {__version__}")
+        raise typer.Exit()
+
+
+Version = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=print_version, help="Show the version and exit.")
+]
+RepoArgument = Annotated[str, typer.Argument(metavar="REPO", help="Hub id, local folder, or link to a model page.")]
+PortArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[PORT]", help="Plugin folder or TREE::MODULE; default: the port around this folder."),
+]
+RepoOption = Annotated[str | None, typer.Option("--repo", metavar="REPO", help="Use this repo, not the recorded one.")]
+Native = Annotated[bool, typer.Option("--native", help="With --repo and no PORT: vLLM's own class.")]
+Trust = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Let workers run the repo's own code (never porter itself).")
+]
+Plugin = Annotated[
+    Path | None, typer.Option("--plugin", metavar="DIR", help="Write an installable plugin. Default: ./<name>-vllm.")
+]
+TreeTarget = Annotated[
+    Path | None, typer.Option("--tree", metavar="DIR", help="Write into this vLLM source tree instead.")
+]
+FactsFile = Annotated[
+    Path | None, typer.Option("--facts", metavar="FILE", help="Facts that win over inferred ones (TOML).")
+]
+SetFacts = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FACT=VALUE", help="Settle one fact; may be repeated. Wins over --facts."),
+]
+SaveFacts = Annotated[
+    Path | None, typer.Option("--save-facts", metavar="FILE", help="Write the facts as an editable TOML file.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The options that every command has."""
+
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the repo.")] = None
+    python: Annotated[
+        str, typer.Option(metavar="PATH", help="Interpreter whose vLLM is used.", show_default="porter's own")
+    ] = sys.executable
+    vllm: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="vLLM to read: a source tree or an installed package.")
+    ] = None
+    offline: Annotated[bool, typer.Option("--offline", help="Use only what the Hub cache holds.")] = False
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", help="Nothing on stdout; the exit code tells.")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", help="More on stderr.")] = False
+    strict: Annotated[bool, typer.Option("--strict", help="Skipped and unproven checks also exit 1.")] = False
+    log: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep what workers print here.")] = None
+    version: Version = False
+
+
+def with_common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Replaces the parameter `common` by the fields of `Common`: Typer knows no option groups of its own."""
+    hints = get_type_hints(function, include_extras=True)
+    common_hints = get_type_hints(Common, include_extras=True)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        parameter.replace(kind=kind, annotation=hints[name])
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name != "common"
+    ]
+    shared = [
+        inspect.Parameter(field.name, kind, default=field.default, annotation=common_hints[field.name])
+        for field in fields(Common)
+    ]
+
+    @functools.wraps(function)
+    def wrapper(**values: Any) -> Any:
+        common = Common(**{field.name: values.pop(field.name) for field in fields(Common)})
+        return function(common=common, **values)
+
+    merged = [*parameters, *shared]
+    wrapper.__signature__ = inspect.Signature(merged)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in merged}
+    del wrapper.__wrapped__
+    return wrapper

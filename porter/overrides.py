@@ -1,0 +1,265 @@
+"""Facts given by a person: `--set FACT=VALUE`, `--facts FILE` and the file that `--save-facts` writes."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from porter.errors import UsageError
+from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
+from porter.facts.vocabulary import read_vocabulary
+from porter.hub.snapshot import Snapshot
+from porter.jsontypes import JSON, JSONObject
+
+Kinds = tuple[type, ...]
+
+TEXT: Kinds = (str,)
+WHOLE: Kinds = (int,)
+FLAG: Kinds = (bool,)
+NUMBER: Kinds = (int, float)
+ITEMS: Kinds = (list,)
+TABLE: Kinds = (dict,)
+SIZE: Kinds = (int, list)
+
+KINDS: Mapping[str, Kinds] = {
+    "architecture": TEXT,
+    "model_type": TEXT,
+    "text_config_key": TEXT,
+    "vision_config_key": TEXT,
+    "config_map": TABLE,
+    "image_context_token": TEXT,
+    "image_context_token_id": WHOLE,
+    "image_start_token": TEXT,
+    "image_end_token": TEXT,
+    "image_placeholder": TEXT,
+    "image_size": SIZE,
+    "patch_size": SIZE,
+    "tokens_per_tile": WHOLE,
+    "downsample_ratio": NUMBER,
+    "pixel_shuffle": TEXT,
+    "feature_layer": (int, list, str),
+    "feature_path": ITEMS,
+    "min_tiles": WHOLE,
+    "max_tiles": WHOLE,
+    "use_thumbnail": FLAG,
+    "resize_scheme": TEXT,
+    "rescale": FLAG,
+    "image_mean": ITEMS,
+    "image_std": ITEMS,
+    "resample": (int, str),
+    "vision_tower": ITEMS,
+    "connector": TABLE,
+    "language_model": TABLE,
+    "weight_prefixes": TABLE,
+    "buffers": ITEMS,
+    "tied_embeddings": FLAG,
+    "modalities": ITEMS,
+    "auto_map": TABLE,
+    "python_dependencies": ITEMS,
+    "transformers_range": TEXT,
+    "license": TEXT,
+}
+NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a table"}
+
+
+def parse_set(options: Iterable[str]) -> dict[str, JSON]:
+    """`FACT=VALUE` each: JSON unless the fact is a text. Raises UsageError for an unknown name or a wrong type."""
+    found: dict[str, JSON] = {}
+    for option in options:
+        name, equals, text = option.partition("=")
+        name = name.strip()
+        if not equals:
+            raise UsageError(f"--set {option} is not FACT=VALUE")
+        _known(name, "--set")
+        found[name] = _checked(name, text if KINDS[name] == TEXT else _json(name, text), "--set")
+    return found
+
+
+def load_facts(path: Path, inferred: ModelFacts) -> dict[str, JSON]:
+    """The facts of a TOML file. Raises UsageError with the file and line when it cannot be used."""
+    document = _read_toml(path)
+    found: dict[str, JSON] = {}
+    for name, value in document.items():
+        _known(name, str(path))
+        found[name] = _checked(name, _with_nulls(_plain(name, value, path), inferred.value(name)), str(path))
+    return found
+
+
+def with_given(facts: ModelFacts, snapshot: Snapshot, given: Mapping[str, JSON], source: str) -> ModelFacts:
+    """`facts` with what a person said, and every derived fact that it changes recomputed."""
+    for name, value in given.items():
+        before = facts[name]
+        evidence = (Evidence(source, name, json.dumps(value, ensure_ascii=False)), *before.evidence)
+        sure = Confidence.ABSENT if value is None else Confidence.CERTAIN
+        fact = Fact(name, value, sure, evidence, before.about, _contradiction(before, value))
+        facts = facts.with_fact(fact)
+    for name, sources, derive in DERIVED:
+        if name not in given and any(source_name in given for source_name in sources):
+            facts = _derived(facts, snapshot, name, sources, derive)
+    return facts
+
+
+def save_facts(facts: ModelFacts, path: Path, repo: str) -> None:
+    """Writes an editable file. Raises UsageError when it cannot be written."""
+    try:
+        path.write_text(facts_toml(facts, repo), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--save-facts {path} cannot be written: {error.strerror}") from error
+
+
+def facts_toml(facts: ModelFacts, repo: str) -> str:
+    """Facts as TOML: each with its confidence and source as a comment, an unknown one as a commented line."""
+    import tomli_w
+
+    plain: list[str] = []
+    tables: list[str] = []
+    for name in KINDS:
+        fact = facts[name]
+        if name == "config_map" and fact.value is None:
+            continue
+        value = _without_nulls(fact.value)
+        if value is None:
+            plain.append(f"# {name} =    # {_comment(fact)}\n")
+            continue
+        chunk = tomli_w.dumps({name: value})
+        (tables if chunk.startswith("[") else plain).append(f"# {_comment(fact)}\n{chunk}")
+    head = f"# Facts of {_one_line(repo)}. Edit, then: porter new-model REPO --facts THIS_FILE\n"
+    return "\n".join([head, *plain, *tables])
+
+
+def _known(name: str, where: str) -> None:
+    if name in KINDS:
+        return
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, KINDS, n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    raise UsageError(f"{where}: there is no fact called {name!r}{meant}", hint="porter inspect REPO lists all facts")
+
+
+def _json(name: str, text: str) -> JSON:
+    try:
+        value: JSON = json.loads(text, parse_constant=_no_constant)
+    except ValueError as error:
+        raise UsageError(f"--set {name}: {text!r} is not JSON ({error})") from error
+    return value
+
+
+def _no_constant(text: str) -> JSON:
+    raise ValueError(f"{text} is not a number that JSON has")
+
+
+def _checked(name: str, value: JSON, where: str) -> JSON:
+    kinds = KINDS[name]
+    fits = isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds)
+    if value is None or (fits and not (isinstance(value, float) and not math.isfinite(value))):
+        return value
+    wanted = " or ".join(NAMES[kind] for kind in kinds)
+    raise UsageError(f"{where}: {name} must be {wanted}, not {json.dumps(value)}")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--facts {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"--facts {path} is not TOML: {error}", where=str(path)) from error
+
+
+def _plain(name: str, value: Any, path: Path) -> JSON:
+    """TOML also has dates, which no fact is."""
+    try:
+        result: JSON = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{path}: {name} has a value that no fact can have ({error})") from error
+    return result
+
+
+def _contradiction(before: Fact, value: JSON) -> str:
+    if before.confidence in (Confidence.UNKNOWN, Confidence.GUESS) or before.value == value:
+        return before.note
+    return f"contradicts the repo: {json.dumps(before.value, ensure_ascii=False)} ({before.confidence.value})"
+
+
+def _comment(fact: Fact) -> str:
+    source = f"  {fact.evidence[0].file}: {fact.evidence[0].where}" if fact.evidence else ""
+    return _one_line(f"{fact.confidence.value}{source}{'  ' + fact.note if fact.note else ''}")
+
+
+def _one_line(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _without_nulls(value: JSON) -> JSON:
+    """TOML has no null: keys without a value are left out, and come back from the inferred fact."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value if item is not None]
+    return value
+
+
+def _with_nulls(value: JSON, inferred: JSON) -> JSON:
+    if isinstance(value, dict) and isinstance(inferred, dict):
+        nulls: JSONObject = {key: None for key, item in inferred.items() if item is None}
+        return {**nulls, **{key: _with_nulls(item, inferred.get(key)) for key, item in value.items()}}
+    if isinstance(value, list) and isinstance(inferred, list) and len(value) == len(inferred):
+        return [_with_nulls(item, old) for item, old in zip(value, inferred, strict=True)]
+    return value
+
+
+Derive = Callable[[ModelFacts, Snapshot], JSON]
+
+
+def _derived(facts: ModelFacts, snapshot: Snapshot, name: str, sources: tuple[str, ...], derive: Derive) -> ModelFacts:
+    value = derive(facts, snapshot)
+    if value is None or value == facts.value(name):
+        return facts
+    sure = max((facts[source].confidence for source in sources), key=list(Confidence).index)
+    evidence = (Evidence("derived", ", ".join(sources), json.dumps(value, ensure_ascii=False)),)
+    return facts.with_fact(Fact(name, value, sure, evidence, note=f"recomputed; was {json.dumps(facts.value(name))}"))
+
+
+def _token_id(facts: ModelFacts, snapshot: Snapshot) -> JSON:
+    return read_vocabulary(snapshot).ids.get(str(facts.value("image_context_token")))
+
+
+def _token(facts: ModelFacts, snapshot: Snapshot) -> JSON:
+    index = facts.value("image_context_token_id")
+    return read_vocabulary(snapshot).token(index) if isinstance(index, int) else None
+
+
+def _tokens_per_tile(facts: ModelFacts, snapshot: Snapshot) -> JSON:
+    size, patch, ratio = (facts.value(name) for name in ("image_size", "patch_size", "downsample_ratio"))
+    sides = size if isinstance(size, list) else [size, size]
+    if not isinstance(patch, int) or patch <= 0 or not isinstance(ratio, (int, float)):
+        return None
+    grids = [side // patch * ratio for side in sides if isinstance(side, int)]
+    return int(grids[0] * grids[1]) if len(grids) == 2 else None
+
+
+def _prefixes(facts: ModelFacts, snapshot: Snapshot) -> JSON:
+    towers, connector, language = (facts.value(name) for name in ("vision_tower", "connector", "language_model"))
+    parts = {
+        "vision_tower": towers[0] if isinstance(towers, list) and towers else None,
+        "connector": connector,
+        "language_model": language,
+    }
+    return {name: part.get("prefix") if isinstance(part, dict) else None for name, part in parts.items()}
+
+
+DERIVED: tuple[tuple[str, tuple[str, ...], Derive], ...] = (
+    ("image_context_token_id", ("image_context_token",), _token_id),
+    ("image_context_token", ("image_context_token_id",), _token),
+    ("tokens_per_tile", ("image_size", "patch_size", "downsample_ratio"), _tokens_per_tile),
+    ("weight_prefixes", ("vision_tower", "connector", "language_model"), _prefixes),
+)

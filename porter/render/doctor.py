@@ -1,0 +1,50 @@
+"""`porter doctor` on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from porter.commands.doctor import DoctorResult
+from porter.console import Console
+from porter.jsontypes import JSON
+
+
+def show(console: Console, result: DoctorResult) -> None:
+    body = result.to_json()
+    rows = [(name, *_row(body[name])) for name in ("porter", "python", "vllm", "device")]
+    rows += [("packages", *_row(body["packages"]))]
+    rows += [(name, "found" if path else "missing", str(path or "")) for name, path in result.tools.items()]
+    rows += [("hub", "offline" if result.hub["offline"] else "online", _pairs(result.hub))]
+    console.table(rows, ("what", "is", "detail"))
+    if result.problem:
+        console.line(result.problem, "yellow")
+    console.line(_advice(result))
+
+
+def _row(value: JSON) -> tuple[str, str]:
+    if not isinstance(value, dict):
+        return "missing", ""
+    first = str(value.get("version") or value.get("kind") or "")
+    rest = {key: item for key, item in value.items() if key not in ("version", "kind") and item not in (None, [])}
+    return first, _pairs(rest)
+
+
+def _pairs(values: Mapping[str, JSON]) -> str:
+    return ", ".join(f"{key} {_words(value)}" for key, value in values.items() if value is not None)
+
+
+def _words(value: JSON) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+
+
+def _advice(result: DoctorResult) -> str:
+    if result.vllm is None:
+        return "inspect needs a vLLM to read: --tree DIR, --vllm DIR or --python PATH"
+    device = result.machine.get("device")
+    kind = device.get("kind") if isinstance(device, dict) else "none"
+    return {
+        "cuda": "inspect, new-model, check-weights and smoke-test can run; the engine runs on the GPU",
+        "cpu": "inspect, new-model and check-weights can run; smoke-test needs a vLLM that runs on the CPU",
+    }.get(str(kind), "inspect and new-model can run; check-weights and smoke-test need torch and vLLM")
