@@ -1,4 +1,4 @@
-"""A byte-level stand-in for a tokenizer whose files are not there: 256 symbols, no merges, the repo's own special tokens.
+"""A byte-level stand-in for a missing tokenizer: 256 symbols, no merges, the repo's own special tokens.
 
 The special tokens get new, dense ids; `rewrite_ids` carries them into every place of the configs that states one.
 """
@@ -22,7 +22,7 @@ ID_ENDINGS = ("_token_id", "_token_index", "_token_ids", "_token_indices", "_tok
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """`files` to write; `ids` maps an id of the repo's tokenizer to its new one; `rows` the vocabulary that is needed."""
+    """`files` to write; `ids`: an id of the repo's tokenizer to its new one; `rows`: the vocabulary that it needs."""
 
     files: dict[str, JSONObject]
     ids: dict[int, int]
@@ -50,15 +50,15 @@ def token_text(value: JSON) -> str | None:
 
 
 def special_tokens(files: Mapping[str, JSONObject], extra: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Every special token with its id as the repo states it, None where it states none; ids ascending, then the rest."""
+    """Every special token with its id as the repo states it (None where it states none), lowest id first."""
     known: dict[str, int | None] = {}
     decoder = files.get(CONFIG, {}).get("added_tokens_decoder")
-    for number, entry in decoder.items() if isinstance(decoder, dict) else ():
+    for key, entry in decoder.items() if isinstance(decoder, dict) else ():
         text = token_text(entry)
-        if text and number.isdigit():
-            known[text] = int(number)
-    for text, number in files.get("added_tokens.json", {}).items():
-        known.setdefault(text, as_int(number))
+        if text and key.isdigit():
+            known[text] = int(key)
+    for text, stated in files.get("added_tokens.json", {}).items():
+        known.setdefault(text, as_int(stated))
     for file in (CONFIG, "special_tokens_map.json"):
         for text in _named(files.get(file, {})):
             known.setdefault(text, None)
@@ -75,7 +75,7 @@ def _named(doc: JSONObject) -> list[str]:
 
 
 def stand_in(files: Mapping[str, JSONObject], extra: Mapping[str, int | None], ids: Iterable[int] = ()) -> StandIn:
-    """A tokenizer with the specials of `files` and `extra`; `ids` are stated in a config, so each needs a row of its own."""
+    """A tokenizer with the specials of `files` and `extra`; `ids` are those that configs state: each gets a token."""
     known = special_tokens(files, extra)
     for number in sorted(set(ids) - {number for number in known.values() if number is not None}):
         known[f"<|id_{number}|>"] = number

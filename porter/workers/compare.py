@@ -1,0 +1,84 @@
+"""Job: the numbers of two result files side by side. Needs numpy only.
+
+Request  {pairs: [{set, reference, engine}], prompts: [name]}
+Answer   {rows: [{set, prompt, ids_equal, greedy_equal, max_logprob_diff, embed_diff, steps, ids}]}
+
+`max_logprob_diff` is absolute, over all steps up to the first where the greedy tokens part; `embed_diff` is relative to the
+largest reference value, null where one side has no embeddings or their shapes differ.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from porter_worker import runtime
+
+
+def same_steps(left: Any, right: Any) -> int:
+    """Steps whose logprobs stand on the same context: all before and the one at which the tokens part."""
+    for index, (a, b) in enumerate(zip(left, right, strict=False)):
+        if a != b:
+            return index + 1
+    return min(len(left), len(right))
+
+
+def logprob_diff(left: Any, right: Any, steps: int) -> float | None:
+    """Largest absolute difference; columns beyond the smaller vocabulary are padding; equal infinities do not differ."""
+    import numpy as np
+
+    width = min(left.shape[1], right.shape[1])
+    a, b = left[:steps, :width].astype(np.float64), right[:steps, :width].astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        gaps = np.where(a == b, 0.0, np.abs(a - b))
+    return float(gaps.max()) if gaps.size and np.isfinite(gaps).all() else None
+
+
+def embed_diff(left: Any, right: Any) -> float | None:
+    import numpy as np
+
+    if left is None or right is None or left.shape != right.shape:
+        return None
+    scale = float(np.abs(left).max()) or 1.0
+    return float(np.abs(left.astype(np.float64) - right.astype(np.float64)).max() / scale)
+
+
+def compare_prompt(name: str, reference: Any, engine: Any) -> dict[str, Any]:
+    """One row; a prompt that one side lacks has only nulls."""
+    import numpy as np
+
+    if f"{name}.ids" not in reference or f"{name}.ids" not in engine:
+        return dict.fromkeys(("ids_equal", "greedy_equal", "max_logprob_diff", "embed_diff", "steps", "ids"))
+    left, right = (
+        {key: side[f"{name}.{key}"] for key in ("ids", "tokens", "logprobs")} for side in (reference, engine)
+    )
+    ids_equal = bool(np.array_equal(left["ids"], right["ids"]))
+    steps = same_steps(left["tokens"], right["tokens"])
+    embeds = [side[f"{name}.embeds"] if f"{name}.embeds" in side else None for side in (reference, engine)]
+    return {
+        "ids_equal": ids_equal,
+        "greedy_equal": bool(np.array_equal(left["tokens"], right["tokens"])),
+        "max_logprob_diff": logprob_diff(left["logprobs"], right["logprobs"], steps) if ids_equal else None,
+        "embed_diff": embed_diff(*embeds),
+        "has_embeds": [value is not None for value in embeds],
+        "steps": steps,
+        "ids": [len(left["ids"]), len(right["ids"])],
+    }
+
+
+def handle(payload: dict[str, Any]) -> dict[str, Any]:
+    import numpy as np
+
+    rows = []
+    for pair in payload["pairs"]:
+        with np.load(pair["reference"]) as reference, np.load(pair["engine"]) as engine:
+            for prompt in payload["prompts"]:
+                rows.append({"set": pair["set"], "prompt": prompt, **compare_prompt(prompt, reference, engine)})
+    return {"rows": rows}
+
+
+def main() -> None:
+    runtime.serve(handle)
+
+
+if __name__ == "__main__":
+    main()

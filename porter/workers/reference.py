@@ -1,0 +1,308 @@
+"""Job: run the repo's own model on random weights and keep what it computes. Executes the repo's code; knows no vLLM.
+
+Request  {model, out, native, facts, sets: [{name, seed}], steps, prompts: [{name, text, images}]}
+Answer   {model_class, shims, preprocessing, proven_preprocessing, notes, sets: [{name, weights, results}]}
+
+`weights` is a safetensors file under the repo's own tensor names; `results` an .npz with, per prompt, `ids` (prompt
+tokens), `tokens` (greedy), `logprobs` (steps, vocab) and, for prompts with images, `embeds` (rows, width).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+from porter_worker import draw, images, preprocess, runtime, shims
+
+CLASS_KEYS = ("AutoModelForImageTextToText", "AutoModelForVision2Seq", "AutoModelForCausalLM", "AutoModel")
+PIXEL_NAMES = ("pixel_values", "images", "image", "pixel_values_flat", "pixel_values_images", "image_tensor")
+NOT_FEATURES = ("forward", "generate", "chat", "batch_chat", "prepare_inputs_for_generation")
+
+
+def model_class(folder: Path, config_doc: dict[str, Any], native: bool) -> Any:
+    """The class that the repo's auto_map names for its architecture, or transformers' own."""
+    import transformers
+    from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+    architectures = config_doc.get("architectures") or []
+    auto_map = config_doc.get("auto_map") or {}
+    references = [auto_map[key] for key in CLASS_KEYS if key in auto_map]
+    references.sort(key=lambda reference: reference.rpartition(".")[2] not in architectures)
+    if references and not native:
+        return get_class_from_dynamic_module(references[0], str(folder))
+    found = [getattr(transformers, name) for name in architectures if hasattr(transformers, name)]
+    if not found:
+        raise LookupError(f"neither auto_map nor transformers has a class for {architectures}")
+    return found[0]
+
+
+def build(folder: Path, native: bool, used: list[str]) -> Any:
+    """The model in float32 on the CPU, eager attention, not yet with weights."""
+    import torch
+    from transformers import AutoConfig
+
+    config_doc = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    shims.skip_import_check()
+
+    def load() -> tuple[Any, Any]:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=not native)
+        return config, model_class(folder, config_doc, native)
+
+    config, cls = shims.with_stubs(load, used)
+    shims.patch_classes(used)
+    shims.patch_config(config, used)
+    torch.manual_seed(0)
+    try:
+        model = cls._from_config(config, attn_implementation="eager")
+    except (TypeError, ValueError, AttributeError) as error:
+        used.append(f"_from_config: {runtime_line(error)}")
+        model = cls(config)
+    shims.retie(model, used)
+    return model.float().eval()
+
+
+def runtime_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"[:200]
+
+
+def set_image_ids(model: Any, token_id: int | None) -> None:
+    """Older code keeps the id of the context token as an attribute that only its chat function sets."""
+    for module in model.modules():
+        for name, value in list(vars(module).items()):
+            if value is None and name.endswith(("context_token_id", "image_token_id", "image_token_index")):
+                setattr(module, name, token_id)
+
+
+def forward(model: Any, ids: Any, tensors: dict[str, Any]) -> Any:
+    """Logits (tokens, vocab) of one sequence; arguments chosen by the names that `forward` takes."""
+    import torch
+
+    names = inspect.signature(model.forward).parameters
+    length = ids.shape[1]
+    known: dict[str, Any] = {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "use_cache": False,
+        "return_dict": True,
+    }
+    if not any("grid" in key for key in tensors):
+        known["position_ids"] = torch.arange(length).unsqueeze(0)
+    pixels = tensors.get("pixel_values")
+    if pixels is not None:
+        known |= dict.fromkeys(PIXEL_NAMES, pixels)
+        known["image_flags"] = torch.ones(len(pixels), 1, dtype=torch.long)
+    known |= tensors
+    output = model(**{name: value for name, value in known.items() if name in names})
+    logits = output.logits if hasattr(output, "logits") else output[0]
+    return logits[0].float()
+
+
+def greedy(step: Any, ids: Any, steps: int) -> tuple[list[int], Any]:
+    """`steps` tokens, each the argmax over a forward of the whole sequence, and the logprobs of each step."""
+    import torch
+
+    tokens, kept = [], []
+    for _ in range(steps):
+        logprobs = torch.log_softmax(step(ids)[-1], dim=-1)
+        token = int(logprobs.argmax())
+        tokens.append(token)
+        kept.append(logprobs)
+        ids = torch.cat([ids, torch.tensor([[token]])], dim=1)
+    return tokens, torch.stack(kept)
+
+
+def submodule(model: Any, path: str | None) -> Any:
+    """The module at a dotted path, None when there is none."""
+    for step in (path or "").strip(".").split("."):
+        model = getattr(model, step, None) if step else None
+    return model
+
+
+class Reference:
+    """A built model with its tokenizer and its way to make image inputs."""
+
+    def __init__(self, payload: dict[str, Any]) -> None:
+        from transformers import AutoTokenizer
+
+        self.folder = Path(payload["model"])
+        self.facts: dict[str, Any] = payload["facts"]
+        self.used: list[str] = []
+        self.notes: list[str] = []
+        self.source = ""
+        self.way: preprocess.Way | None = None
+        self.model = build(self.folder, bool(payload.get("native")), self.used)
+        self.tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=True)
+        context = self.facts.get("image_context_token")
+        set_image_ids(self.model, self.tokenizer.convert_tokens_to_ids(context) if context else None)
+
+    def image_inputs(self, prompt: str, pictures: list[Any]) -> preprocess.Inputs:
+        """Inputs by the first way that works; that way is kept."""
+        if self.way is not None:
+            return self.way(prompt, pictures)
+        for source, way in preprocess.ways(self.folder, {**self.facts, "native": self.facts.get("native")}):
+            try:
+                made = way(prompt, pictures)
+            except Exception as error:
+                self.notes.append(f"{source}: {runtime_line(error)}")
+                continue
+            self.way, self.source = way, source
+            return made
+        raise RuntimeError("no way to make image inputs")
+
+    def prompt_ids(self, text: str, inputs: preprocess.Inputs) -> Any:
+        """Token ids with each placeholder replaced by start, context tokens and end."""
+        if inputs.input_ids is not None:
+            return inputs.input_ids
+        parts = text.split(self.facts["image_placeholder"]) if inputs.counts else [text]
+        filled = parts[0]
+        for part, count in zip(parts[1:], inputs.counts, strict=True):
+            body = self.facts["image_context_token"] * (count * self.tokens_per_tile(inputs))
+            start, end = (self.facts.get(f"image_{side}_token") or "" for side in ("start", "end"))
+            filled += start + body + end + part
+        return self.tokenizer(filled, return_tensors="pt")["input_ids"]
+
+    def tokens_per_tile(self, inputs: preprocess.Inputs) -> int:
+        """From the features of the repo's own code where they can be had, else from the facts."""
+        features = self.features(inputs)
+        tiles = len(inputs.tensors["pixel_values"])
+        return len(features) // tiles if features is not None else int(self.facts["tokens_per_tile"])
+
+    def features(self, inputs: preprocess.Inputs) -> Any:
+        """(rows, width) image features from a method of the repo's code that takes pixel values; None without one."""
+        width = self.width()
+        for module in self.model.modules():
+            for method in _feature_methods(module):
+                try:
+                    made = _as_rows(_call_by_name(method, inputs.tensors), width)
+                except Exception as error:
+                    self.notes.append(f"{method.__qualname__}: {runtime_line(error)}")
+                    continue
+                if made is not None:
+                    return made
+        return None
+
+    def width(self) -> int:
+        return int(self.model.get_input_embeddings().weight.shape[-1])
+
+    def language_model(self) -> Any:
+        return submodule(self.model, (self.facts.get("language_model") or {}).get("prefix"))
+
+    def step(self, inputs: preprocess.Inputs) -> Any:
+        """A function ids -> logits. Text alone goes to the language model when the whole cannot do without an image."""
+        inner = submodule(self.model, (self.facts.get("language_model") or {}).get("prefix"))
+
+        def whole(ids: Any) -> Any:
+            return forward(self.model, ids, inputs.tensors)
+
+        def text_only(ids: Any) -> Any:
+            try:
+                return forward(self.model, ids, {})
+            except Exception:
+                if inner is None:
+                    raise
+                return forward(inner, ids, {})
+
+        return whole if inputs.tensors else text_only
+
+    def run(self, prompt: dict[str, Any], steps: int) -> dict[str, Any]:
+        """Everything that is compared, for one prompt, as arrays."""
+        pictures = images.load_images(prompt["images"])
+        inputs = self.image_inputs(prompt["text"], pictures) if pictures else preprocess.Inputs()
+        ids = self.prompt_ids(prompt["text"], inputs)
+        seen: list[Any] = []
+        connector = submodule(self.model, (self.facts.get("connector") or {}).get("prefix"))
+        hook = connector.register_forward_hook(lambda *call: seen.append(call[-1])) if connector is not None else None
+        tokens, logprobs = greedy(self.step(inputs), ids, steps)
+        if hook is not None:
+            hook.remove()
+        arrays = {"ids": ids[0].numpy(), "tokens": tokens, "logprobs": logprobs.numpy()}
+        features = self.features(inputs) if pictures else None
+        if features is None and pictures and seen:
+            features = _as_rows(seen[0], self.width())
+        if features is not None:
+            arrays["embeds"] = features.float().numpy()
+        return arrays
+
+
+def _feature_methods(module: Any) -> list[Any]:
+    """Bound methods of a module that take pixel values first and need nothing else."""
+    found = []
+    for name, function in inspect.getmembers(type(module), inspect.isfunction):
+        if name.startswith("_") or name in NOT_FEATURES or function.__module__.startswith("torch"):
+            continue
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        named = [p for p in parameters[1:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        needed = [p for p in named if p.default is p.empty]
+        if parameters and parameters[0].name in PIXEL_NAMES and not needed:
+            found.append(getattr(module, name))
+    return found
+
+
+def _call_by_name(method: Any, tensors: dict[str, Any]) -> Any:
+    names = list(inspect.signature(method).parameters)
+    more = {name: tensors[name] for name in names[1:] if name in tensors}
+    return method(tensors["pixel_values"], **more)
+
+
+def _as_rows(made: Any, width: int) -> Any:
+    """(rows, width) out of a tensor, a list of tensors or a model output; None when it is something else."""
+    import torch
+
+    for name in ("pooler_output", "last_hidden_state"):
+        if hasattr(made, name) and getattr(made, name) is not None:
+            made = getattr(made, name)
+    if isinstance(made, (list, tuple)) and made and all(isinstance(item, torch.Tensor) for item in made):
+        made = torch.cat([item.reshape(-1, item.shape[-1]) for item in made])
+    if not isinstance(made, torch.Tensor) or made.shape[-1] != width:
+        return None
+    return made.reshape(-1, width)
+
+
+def run_set(reference: Reference, payload: dict[str, Any], chosen: dict[str, Any]) -> dict[str, str]:
+    """Draw one set of weights, save it, run every prompt on it."""
+    import numpy as np
+    from safetensors.torch import save_file
+
+    out = Path(payload["out"])
+    draw.draw_parameters(reference.model, int(chosen["seed"]), chosen["name"])
+    weights = out / f"weights-{chosen['name']}.safetensors"
+    save_file(draw.state_to_save(reference.model), str(weights), metadata={"format": "pt"})
+    arrays: dict[str, Any] = {}
+    for prompt in payload["prompts"]:
+        for key, value in reference.run(prompt, int(payload["steps"])).items():
+            arrays[f"{prompt['name']}.{key}"] = np.asarray(value)
+    results = out / f"reference-{chosen['name']}.npz"
+    np.savez(str(results), **arrays)
+    return {"name": chosen["name"], "weights": str(weights), "results": str(results)}
+
+
+def handle(payload: dict[str, Any]) -> dict[str, Any]:
+    import torch
+
+    torch.set_num_threads(2)
+    with torch.no_grad():
+        runtime.event({"stage": "build"})
+        reference = Reference(payload)
+        sets = []
+        for chosen in payload["sets"]:
+            runtime.event({"stage": "run", "set": chosen["name"]})
+            sets.append(run_set(reference, payload, chosen))
+    return {
+        "model_class": type(reference.model).__name__,
+        "parameters": sum(p.numel() for p in reference.model.parameters()),
+        "shims": list(dict.fromkeys(reference.used)),
+        "preprocessing": reference.source,
+        "proven_preprocessing": reference.source != "rewritten from facts",
+        "notes": list(dict.fromkeys(reference.notes)),
+        "sets": sets,
+    }
+
+
+def main() -> None:
+    runtime.serve(handle)
+
+
+if __name__ == "__main__":
+    main()
