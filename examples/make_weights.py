@@ -111,14 +111,28 @@ def renamed(name: str, renames: Sequence[tuple[str, str]]) -> str:
     return name
 
 
-def make_weights(folder: Path, seed: int = 0, renames: Sequence[tuple[str, str]] = ()) -> Path:
-    """Writes `model.safetensors` into `folder`; the same seed gives the same bytes."""
+def shard_files(count: int) -> list[str]:
+    if count == 1:
+        return ["model.safetensors"]
+    return [f"model-{index:05d}-of-{count:05d}.safetensors" for index in range(1, count + 1)]
+
+
+def make_weights(folder: Path, seed: int = 0, renames: Sequence[tuple[str, str]] = (), shards: int = 1) -> list[Path]:
+    """Writes the safetensors files (and, for several, an index) into `folder`; a seed always gives the same bytes."""
     from safetensors.torch import save_file
 
-    tensors = stored_tensors(draw(build_model(folder), seed))
-    target = folder / "model.safetensors"
-    save_file({renamed(name, renames): value for name, value in tensors.items()}, target, metadata={"format": "pt"})
-    return target
+    drawn_now = stored_tensors(draw(build_model(folder), seed))
+    tensors = {renamed(name, renames): value for name, value in drawn_now.items()}
+    files = shard_files(shards)
+    placed = {name: files[index * shards // len(tensors)] for index, name in enumerate(sorted(tensors))}
+    for file in files:
+        part = {name: tensors[name] for name in tensors if placed[name] == file}
+        save_file(part, folder / file, metadata={"format": "pt"})
+    if shards > 1:
+        total = sum(value.numel() * value.element_size() for value in tensors.values())
+        index_json = {"metadata": {"total_size": total}, "weight_map": placed}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index_json, indent=2) + "\n", encoding="utf-8")
+    return [folder / file for file in files]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -126,9 +140,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rename", action="append", default=[], metavar="OLD=NEW", help="a prefix of stored names")
+    parser.add_argument("--shards", type=int, default=1, help="how many files")
     args = parser.parse_args(argv)
     renames = [tuple(pair.split("=", 1)) for pair in args.rename]
-    print(make_weights(args.folder, args.seed, renames))
+    for path in make_weights(args.folder, args.seed, renames, args.shards):
+        print(path)
 
 
 if __name__ == "__main__":

@@ -34,15 +34,18 @@ def picture(width: int = 130, height: int = 64, seed: int = 3) -> Image.Image:
     return Image.fromarray((ramp + noise).astype(np.uint8))
 
 
-def load(folder: Path) -> Any:
+def load(variant: Variant, folder: Path) -> Any:
     """The repo's own model with the stored weights."""
     from safetensors.torch import load_file
 
-    from examples.make_weights import build_model, tie
+    from examples.make_weights import build_model, renamed, tie
 
     model = build_model(folder)
     tie(model)
-    missing, unexpected = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    back = [(new, old) for old, new in variant.recipe.weight_renames]
+    tensors = {name: value for file in folder.glob("*.safetensors") for name, value in load_file(file).items()}
+    stored = {renamed(name, back): value for name, value in tensors.items()}
+    missing, unexpected = model.load_state_dict(stored, strict=False)
     tied = set(getattr(model, "_tied_weights_keys", None) or {})
     assert not unexpected and set(missing) <= tied, (missing, unexpected)
     return model
@@ -92,12 +95,13 @@ def expected_pixels(variant: Variant, image: Image.Image) -> np.ndarray[Any, Any
     ]
     if truth["use_thumbnail"] and len(tiles) > 1:
         tiles.append(image.resize((size, size), filters))
-    pixels = np.stack([np.asarray(tile, np.float32).transpose(2, 0, 1) / 255 for tile in tiles])
+    pixels: np.ndarray[Any, Any] = np.stack([np.asarray(tile, np.float32).transpose(2, 0, 1) for tile in tiles])
+    pixels = pixels / np.float32(255) if truth["rescale"] else pixels
     if truth["image_mean"] is None:
         return pixels
     mean, std = (np.asarray(truth[key], np.float32).reshape(1, 3, 1, 1) for key in ("image_mean", "image_std"))
-    normalised: np.ndarray[Any, Any] = (pixels - mean) / std
-    return normalised
+    pixels = (pixels - mean) / std
+    return pixels
 
 
 def fold(grid: torch.Tensor, version: str, ratio: float) -> torch.Tensor:
@@ -119,7 +123,8 @@ def expected_features(variant: Variant, model: Any, pixels: torch.Tensor) -> tor
     x = pixels
     for step in variant.truth["feature_path"]:  # type: ignore[attr-defined]
         if step["op"] == "normalize":
-            x = (x - getattr(base, step["mean"])) / getattr(base, step["std"])
+            mean, std = (getattr(base, step[key]).reshape(1, 3, 1, 1) for key in ("mean", "std"))
+            x = (x - mean) / std
         elif step["op"] == "tower":
             states = tower(pixel_values=x, output_hidden_states=True)
             x = (
@@ -152,7 +157,7 @@ def run_own_code(variant: Variant, folder: Path, image: Image.Image) -> dict[str
     """Logits of the repo's own forward, with what went into and came out of its connector."""
     import torch
 
-    model = load(folder)
+    model = load(variant, folder)
     if variant.recipe.chassis == "chat":
         setattr(model, variant.recipe.names.context_attr, variant.truth["image_context_token_id"])
     pixels = own_pixels(variant, folder, image)
@@ -187,7 +192,7 @@ def linear_shapes(variant: Variant) -> dict[str, list[int]]:
     shapes: dict[str, list[int]] = {}
     for layer in connector["layers"]:
         name = f"{connector['prefix']}.{layer['name']}"
-        if layer["op"] == "GELU":
+        if layer["name"] is None:
             continue
         shapes[f"{name}.weight"] = [layer["in"]] if layer["op"] == "LayerNorm" else [layer["out"], layer["in"]]
         if layer["bias"]:

@@ -103,23 +103,29 @@ def linear_codes(recipe: Recipe, source: str, middle: str, target: str) -> list[
 
 def sequential_layers(recipe: Recipe) -> list[str]:
     linears = linear_codes(recipe, "merged", "hidden", "width")
-    head = [norm_code(recipe, "merged")] if recipe.connector.norm else []
-    return [*head, linears[0], *(("nn.GELU()", linears[1]) if len(linears) == 2 else ())]
+    steps = [linears[0], *((f"nn.{recipe.connector.act}()", linears[1]) if len(linears) == 2 else ())]
+    if not recipe.connector.norm:
+        return steps
+    return [*steps, norm_code(recipe, "width")] if recipe.connector.norm_last else [norm_code(recipe, "merged"), *steps]
 
 
 def named_layers(recipe: Recipe) -> tuple[list[dict[str, str]], list[str]]:
     """The connector as named submodules, and the steps of its forward."""
-    norm, first, second = recipe.connector.names
+    connector = recipe.connector
+    norm, first, second = connector.names
     codes = linear_codes(recipe, "in_dim", "mid_dim", "out_dim")
-    layers = [{"name": norm, "code": norm_code(recipe, "in_dim")}] if recipe.connector.norm else []
-    layers += [{"name": name, "code": code} for name, code in zip((first, second), codes, strict=False)]
-    steps = [f"self.{norm}(x)"] if recipe.connector.norm else []
-    if len(codes) == 1:
-        return layers, [*steps, f"self.{first}(x)"]
-    if recipe.seed % 2:
-        layers.append({"name": "act", "code": "nn.GELU()"})
-        return layers, [*steps, f"self.act(self.{first}(x))", f"self.{second}(x)"]
-    return layers, [*steps, f"F.gelu(self.{first}(x))", f"self.{second}(x)"]
+    layers = [{"name": name, "code": code} for name, code in zip((first, second), codes, strict=False)]
+    steps = [f"self.{first}(x)"]
+    if len(codes) == 2 and recipe.seed % 2:
+        layers.append({"name": "act", "code": f"nn.{connector.act}()"})
+        steps = [f"self.act(self.{first}(x))", f"self.{second}(x)"]
+    elif len(codes) == 2:
+        steps = [f"F.{connector.act.lower()}(self.{first}(x))", f"self.{second}(x)"]
+    if not connector.norm:
+        return layers, steps
+    width = "out_dim" if connector.norm_last else "in_dim"
+    layers = [{"name": norm, "code": norm_code(recipe, width)}, *layers]
+    return layers, [*steps, f"self.{norm}(x)"] if connector.norm_last else [f"self.{norm}(x)", *steps]
 
 
 def ratio_expr(recipe: Recipe, owner: str) -> str:
@@ -183,6 +189,7 @@ def image_context(recipe: Recipe) -> dict[str, object]:
         "code_std": code["std"],
         "code_resample": code["resample"],
         "code_normalize": images.normalize,
+        "code_rescale": images.rescale,
         "count_name": images.count_name,
     }
 
@@ -227,6 +234,12 @@ def token_context(recipe: Recipe) -> dict[str, object]:
     }
 
 
+def normalising(recipe: Recipe) -> list[str]:
+    """Mean and std as they are broadcast over pixels."""
+    spread = {1: "[:, None, None]"}
+    return [f"{b.attr}{spread.get(len(b.shape), '')}" for b in recipe.buffers if b.role in ("mean", "std")]
+
+
 def context_of(recipe: Recipe) -> dict[str, object]:
     """Everything that a template may name."""
     names = recipe.names
@@ -250,7 +263,8 @@ def context_of(recipe: Recipe) -> dict[str, object]:
         "version": recipe.version,
         "version_source": recipe.version_source,
         "buffers": recipe.buffers,
-        "normalise_buffers": [buffer.attr for buffer in recipe.buffers if buffer.role in ("mean", "std")],
+        "normalise_buffers": normalising(recipe),
+        "tower_inside": names.tower_inside,
         "connector_layers": sequential_layers(recipe),
         "named_layers": layers,
         "named_steps": steps,

@@ -75,6 +75,9 @@ class Connector:
     """The config key that holds `mid`; None writes the number into the code."""
     linears: Literal[1, 2] = 2
     bias: bool = True
+    act: Literal["GELU", "SiLU"] = "GELU"
+    norm_last: bool = False
+    """The LayerNorm stands after the Linears."""
     names: tuple[str, str, str] = ("norm", "fc1", "fc2")
     own_file: bool = False
 
@@ -113,6 +116,8 @@ class Images:
     max_tiles: int = 6
     use_thumbnail: bool = True
     normalize: bool = True
+    rescale: bool = True
+    """False: pixels stay in 0..255."""
     keys: Mapping[str, str] = field(default_factory=dict)
     stored: frozenset[str] = frozenset(
         {"image_size", "min_tiles", "max_tiles", "use_thumbnail", "mean", "std", "resample"}
@@ -146,6 +151,8 @@ class Names:
     llm: str = "language_model"
     text_key: str = "llm_config"
     vision_key: str = "vision_config"
+    tower_inside: str | None = None
+    """The encoder stands in a wrapper module under this name."""
     extract: str = "extract_feature"
     context_attr: str = "img_context_token_id"
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -183,10 +190,16 @@ class Recipe:
     license_file: bool = False
     extra_config: Mapping[str, object] = field(default_factory=dict)
     weight_renames: tuple[tuple[str, str], ...] = ()
+    """Prefixes of stored names that differ from the module names (as files saved by transformers 4 do)."""
+    shards: int = 1
 
     @property
     def module_prefix(self) -> str:
         return "model." if self.chassis in ("nested", "headed") else ""
+
+    @property
+    def pixel_range(self) -> float:
+        return 1.0 if self.images.rescale else 255.0
 
     @property
     def tokens_per_tile(self) -> int:
@@ -216,7 +229,7 @@ class Recipe:
             "use_thumbnail": self.images.use_thumbnail,
             "dynamic_image_size": self.images.scheme != "single",
             "mid": self.connector.mid,
-            "mean": list(self.images.mean),
-            "std": list(self.images.std),
+            "mean": [round(value * self.pixel_range, 6) for value in self.images.mean],
+            "std": [round(value * self.pixel_range, 6) for value in self.images.std],
         }
         return values[canonical]

@@ -47,7 +47,7 @@ def names_of_parts(recipe: Recipe) -> dict[str, str]:
     """Part -> prefix of its checkpoint names, without the last dot."""
     names, prefix = recipe.names, recipe.module_prefix
     return {
-        "vision_tower": prefix + names.tower,
+        "vision_tower": prefix + names.tower + (f".{names.tower_inside}" if names.tower_inside else ""),
         "connector": prefix + names.connector,
         "language_model": prefix + names.llm,
     }
@@ -68,32 +68,37 @@ def tower_truth(recipe: Recipe) -> dict[str, Value]:
     }
 
 
-def layer_names(recipe: Recipe) -> list[str | None]:
-    """The stored name of each step of the connector; None for an activation that is a call or holds nothing."""
-    norm, first, second = recipe.connector.names
-    by_name = recipe.chassis == "nested" or recipe.connector.own_file
-    ops = (["norm"] if recipe.connector.norm else []) + (
-        ["linear", "act", "linear"] if recipe.connector.linears == 2 else ["linear"]
-    )
-    if not by_name:
-        return [None if op == "act" else str(index) for index, op in enumerate(ops)]
-    linears = iter((first, second))
-    return [norm if op == "norm" else None if op == "act" else next(linears) for op in ops]
-
-
-def connector_layers(recipe: Recipe) -> list[dict[str, Value]]:
+def connector_steps(recipe: Recipe) -> list[dict[str, Value]]:
+    """The layers in the order of the forward pass, still without names."""
     connector, merged, width = recipe.connector, recipe.merged_width, recipe.llm.hidden_size
     between = connector.mid or width
     eps = 1e-5 if connector.norm_eps is None else connector.norm_eps
-    norm: dict[str, Value] = {"op": "LayerNorm", "in": merged, "out": merged, "bias": True, "eps": eps}
+    normed = width if connector.norm_last else merged
+    norm: dict[str, Value] = {"op": "LayerNorm", "in": normed, "out": normed, "bias": True, "eps": eps}
     widths = [(merged, width)] if connector.linears == 1 else [(merged, between), (between, width)]
-    linears: list[dict[str, Value]] = [
+    steps: list[dict[str, Value]] = [
         {"op": "Linear", "in": a, "out": b, "bias": connector.bias, "eps": None} for a, b in widths
     ]
-    gelu: dict[str, Value] = {"op": "GELU", "in": between, "out": between, "bias": None, "eps": None}
-    steps: list[dict[str, Value]] = [norm] if connector.norm else []
-    steps += linears if len(linears) == 1 else [linears[0], gelu, linears[1]]
-    return [{**step, "name": name} for step, name in zip(steps, layer_names(recipe), strict=True)]
+    if len(steps) == 2:
+        steps.insert(1, {"op": connector.act, "in": between, "out": between, "bias": None, "eps": None})
+    if not connector.norm:
+        return steps
+    return [*steps, norm] if connector.norm_last else [norm, *steps]
+
+
+def layer_names(recipe: Recipe, ops: list[str]) -> list[str | None]:
+    """The stored name of each layer; None for an activation, which holds nothing."""
+    norm, *linears = recipe.connector.names
+    by_name = recipe.chassis == "nested" or recipe.connector.own_file
+    own = {"LayerNorm": iter([norm]), "Linear": iter(linears)}
+    named = [next(own[op]) if op in own else None for op in ops]
+    return named if by_name else [str(index) if op in own else None for index, op in enumerate(ops)]
+
+
+def connector_layers(recipe: Recipe) -> list[dict[str, Value]]:
+    steps = connector_steps(recipe)
+    names = layer_names(recipe, [str(step["op"]) for step in steps])
+    return [{**step, "name": name} for step, name in zip(steps, names, strict=True)]
 
 
 def language_truth(recipe: Recipe) -> dict[str, Value]:
@@ -112,7 +117,7 @@ def language_truth(recipe: Recipe) -> dict[str, Value]:
 def feature_path(recipe: Recipe) -> list[dict[str, Value]]:
     """The steps from pixels to the language model's width."""
     by_role = {buffer.role: buffer.attr for buffer in recipe.buffers}
-    always_states = recipe.chassis in ("nested", "headed")
+    always_states = recipe.chassis in ("nested", "headed") or recipe.names.tower_inside is not None
     output = "hidden_states" if always_states or recipe.select_layer != -1 else "last_hidden_state"
     path: list[dict[str, Value]] = []
     if "mean" in by_role:
@@ -137,7 +142,7 @@ def image_truth(recipe: Recipe) -> dict[str, Value]:
         "image_std": list(images.std) if images.normalize else None,
         "resample": images.resample,
         "resize_scheme": images.scheme,
-        "rescale": True,
+        "rescale": images.rescale,
     }
 
 

@@ -12,11 +12,11 @@ from tests.variants import Variant
 ROOT = Path(__file__).parents[2]
 
 
-def write_weights(variant: Variant, folder: Path) -> Path:
-    """Draws `model.safetensors` for the repo in `folder`, in this process; returns the file."""
+def write_weights(variant: Variant, folder: Path) -> list[Path]:
+    """Draws the safetensors files for the repo in `folder`, in this process; returns them."""
     from examples.make_weights import make_weights
 
-    return make_weights(folder, variant.seed, variant.recipe.weight_renames)
+    return make_weights(folder, variant.seed, variant.recipe.weight_renames, variant.recipe.shards)
 
 
 def build_with_weights(out: Path, names: Iterable[str] = (), *, python: str = sys.executable) -> None:

@@ -207,4 +207,67 @@ REDSHANK = Recipe(
     license="bsd-3-clause",
 )
 
-RECIPES = (SISKIN, CURLEW, GODWIT, STILT, WREN, REDSHANK)
+DOVEKIE = Recipe(
+    "dovekie-old-names",
+    (
+        "SigLIP names as transformers 4 saved them",
+        "two shards with an index",
+        "placeholder is a token of its own",
+        "Qwen2",
+    ),
+    seed=30,
+    names=Names(
+        "dovekie",
+        "DovekieForConditionalGeneration",
+        "dovekie",
+        "Dovekie",
+        prefix="Dovekie",
+        tower="vision_tower",
+        connector="multi_modal_projector",
+        text_key="text_config",
+        keys={"select_layer": "vision_feature_layer", "image_token_id": "image_token_id"},
+    ),
+    tower=Tower("siglip", "native", hidden_act="gelu_pytorch_tanh"),
+    connector=Connector(names=("norm", "linear_1", "linear_2"), own_file=True),
+    tokens=Tokens("<|img_start|>", "<|img_end|>", "<|img_pad|>", "<|image|>", style="module", after=("<|image|>",)),
+    images=Images(mean=HALF[0], std=HALF[1], max_tiles=4, keys={"max_tiles": "max_crops"}),
+    chassis="auto",
+    version_source="code",
+    settings=("select_layer", "downsample_ratio", "image_token_id"),
+    weight_renames=(("vision_tower.", "vision_tower.vision_model."),),
+    shards=2,
+)
+
+PETREL = Recipe(
+    "petrel-wrapped-tower",
+    ("CLIP tower inside a wrapper module", "LayerNorm after the Linears", "Llama", "select_layer -2", "tied"),
+    seed=31,
+    names=Names(
+        "petrel",
+        "PetrelForCausalLM",
+        "petrel",
+        "Petrel",
+        prefix="Petrel",
+        tower="vision_tower",
+        connector="mm_projector",
+        text_key="text_config",
+        tower_inside="encoder",
+        keys={
+            "select_layer": "mm_vision_select_layer",
+            "image_token_id": "image_patch_id",
+            "downsample_ratio": "mm_ratio",
+        },
+    ),
+    tower=Tower("clip", "native", num_hidden_layers=3, hidden_act="quick_gelu", layer_norm_eps=1e-5),
+    llm=Language("llama", tied=True, rms_norm_eps=1e-5),
+    connector=Connector(norm_last=True, norm_eps=1e-6),
+    tokens=Tokens(style="module", context="<im_patch>", start="<im_start>", end="<im_end>"),
+    images=Images(mean=CLIP[0], std=CLIP[1], max_tiles=4),
+    chassis="auto",
+    version_source="code",
+    version="v1",
+    select_layer=-2,
+    settings=("select_layer", "downsample_ratio", "image_token_id"),
+)
+
+RECIPES = (DOVEKIE, PETREL, SISKIN, CURLEW, GODWIT, STILT, WREN, REDSHANK)

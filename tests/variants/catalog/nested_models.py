@@ -172,4 +172,38 @@ RUFF = Recipe(
     settings=("select_layer", "downsample_ratio", "image_token_id"),
 )
 
-RECIPES = (OSPREY, LAPWING, TERN, RUFF)
+BRANT = Recipe(
+    "brant-raw-pixels",
+    ("pixels stay in 0..255", "mean/std buffers of shape (3,)", "SiLU in the connector", "v2 in code", "Llama"),
+    seed=29,
+    names=Names(
+        "brant",
+        "BrantVLForConditionalGeneration",
+        "brant",
+        "Brant",
+        prefix="Brant",
+        tower="vision",
+        connector="mapper",
+        llm="text",
+        text_key="text_model",
+        vision_key="vision_model",
+        keys={
+            "select_layer": "vision_layer",
+            "downsample_ratio": "shrink",
+            "image_token_id": "image_token",
+            "mean": "pixel_mean",
+            "std": "pixel_std",
+        },
+    ),
+    tower=Tower(class_name="BrantVision"),
+    llm=Language("llama"),
+    connector=Connector(act="SiLU", names=("pre", "a", "b")),
+    tokens=Tokens("<i>", "</i>", "<p>"),
+    images=Images(normalize=False, rescale=False, stored=TILE_FIELDS, max_tiles=4),
+    chassis="nested",
+    version_source="code",
+    settings=("select_layer", "downsample_ratio", "image_token_id", "mean", "std"),
+    buffers=norm_buffers("pixel_mean", "pixel_std", (3,)),
+)
+
+RECIPES = (BRANT, OSPREY, LAPWING, TERN, RUFF)
