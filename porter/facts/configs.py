@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from porter.facts.code import CodeReading, json_config
 from porter.facts.model import Confidence, Evidence, Fact
-from porter.facts.synonyms import TEXT_KEYS, VISION_KEYS, spellings
+from porter.facts.synonyms import TEXT_KEYS, VISION_KEYS, looks_like, spellings
 from porter.facts.towers import read_value
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
@@ -72,8 +72,19 @@ class Configs:
                 if value is not None and value.value is not None:
                     return value
         if self.processor is not None:
-            return read_value(self.code.run, Val(self.processor), spellings(attribute))
-        return None
+            found = read_value(self.code.run, Val(self.processor), spellings(attribute))
+            if found is not None:
+                return found
+        return self._similar(attribute)
+
+    def _similar(self, attribute: str) -> Val | None:
+        """A processor setting whose name is made of the right words, when there is exactly one."""
+        settings: dict[str, Val] = dict(self.processor.attrs) if self.processor is not None else {}
+        for _, values in self.processor_files():
+            settings.update(values)
+        wanted = "force_image_size" if attribute == "image_size" else attribute
+        found = [value for name, value in settings.items() if looks_like(wanted, name) and _scalar(plain(value))]
+        return found[0] if len(found) == 1 else None
 
     def processor_files(self) -> Iterator[tuple[str, dict[str, Val]]]:
         """Each processor file as flat values; settings nested under `image_processor` come first."""
@@ -95,6 +106,10 @@ class Configs:
         paths = [source.where for value in _values(config) for source in value.src[:1] if source.file == "config.json"]
         heads = [path.rpartition(".")[0] for path in paths if "[" not in path]
         return max(set(heads), key=heads.count) if heads else None
+
+
+def _scalar(value: Any) -> bool:
+    return isinstance(value, (int, float, str, list)) and value not in ("", [])
 
 
 def _values(config: Val) -> list[Val]:

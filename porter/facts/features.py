@@ -29,6 +29,7 @@ class FeaturePath:
     method: str
     file: str
     sources: tuple[Src, ...] = ()
+    layer_sources: tuple[Src, ...] = ()
     pixel_ops: tuple[tuple[str, str], ...] = ()
     problems: list[str] = field(default_factory=list)
 
@@ -126,7 +127,11 @@ def _follow(
         return None
     last = max([end, *ends], key=lambda item: len(item.steps))
     ops = run.pixel_ops.get(id(tower.module), ())
-    return FeaturePath(last, tower, node.name, function.file, (Src(function.file, f"line {node.lineno}", f"def {node.name}"),), ops)
+    return FeaturePath(last, tower, node.name, function.file, (Src(function.file, f"line {node.lineno}", f"def {node.name}"),), _sources(last.layer_sources), ops)
+
+
+def _sources(values: tuple[object, ...]) -> tuple[Src, ...]:
+    return tuple(value for value in values if isinstance(value, Src))
 
 
 def _features_of(value: Val) -> Features | None:
@@ -154,7 +159,7 @@ def operations(path: FeaturePath) -> list[dict[str, object]]:
     elif path.pixel_ops:
         ops.append({"op": "pixel_arithmetic", "steps": [list(step) for step in path.pixel_ops]})
     features = path.features
-    ops.append({"op": "tower", "attr": path.tower.attr, "layer": features.layer, "output": features.output})
+    ops.append({"op": "tower", "attr": path.tower.attr.rpartition(".")[2], "layer": features.layer, "output": features.output})
     if features.dropped or features.dropped_end:
         ops.append({"op": "drop_tokens", "count": features.dropped, "from_end": features.dropped_end})
     ops.extend(_arranged(path))

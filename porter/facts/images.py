@@ -12,12 +12,12 @@ from porter.facts.model import Confidence, Fact
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
 from porter.source.codebase import snippet, where
-from porter.source.interpreter import Frame, is_unknown
-from porter.source.values import Function, Instance, Src, Val, from_json, plain
+from porter.source.interpreter import Frame
+from porter.source.values import Function, Instance, Src, from_json, plain
 
 PROCESSOR_OWNERS = ("preprocessor_config.json", "processor_config.json", "config.json", "tokenizer_config.json")
 PROCESSOR_KEYS = ("AutoImageProcessor", "AutoFeatureExtractor", "AutoProcessor")
-RESAMPLE = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
+RESAMPLE = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 TILING = {"min_tiles": "min_dynamic_patch", "max_tiles": "max_dynamic_patch", "use_thumbnail": "use_thumbnail"}
 
 
@@ -46,7 +46,21 @@ def image_facts(configs: Configs, path: FeaturePath | None) -> list[Fact]:
     shuffle = next((op for op in ops if op["op"] == "pixel_shuffle"), None)
     facts.extend(_shuffle_facts(configs, path, ops, shuffle))
     facts.extend(_pixel_facts(configs, ops, path))
+    facts = _single_tile(facts)
     return [*facts, tokens_per_tile(facts, path)]
+
+
+def _single_tile(facts: list[Fact]) -> list[Fact]:
+    """Without tiling code, one image is one tile; a tile count stated somewhere stays as it is."""
+    scheme = next(fact for fact in facts if fact.name == "resize_scheme")
+    if scheme.value != "single":
+        return facts
+    implied: dict[str, JSON] = {"min_tiles": 1, "max_tiles": 1, "use_thumbnail": False}
+    silent = [fact.name for fact in facts if fact.name in implied and fact.value is None]
+    return [
+        Fact(fact.name, implied[fact.name], Confidence.LIKELY, scheme.evidence, note=scheme.note) if fact.name in silent else fact
+        for fact in facts
+    ]
 
 
 def _fact(name: str, found: Found | None, note: str = "") -> Fact:
@@ -117,7 +131,16 @@ def _shuffle_facts(
     missing = Confidence.ABSENT if shuffle is None else Confidence.UNKNOWN
     yield Fact("pixel_shuffle", known, Confidence.CERTAIN if known else missing, (*evidence(_stated(configs, "ps_version", known)), *shown))
     layer: JSON = path.features.layer
-    yield Fact("feature_layer", layer, Confidence.CERTAIN, (*evidence(_stated(configs, "select_layer", layer)), *shown))
+    stated_layer = path.layer_sources if any(s.file.endswith(".json") for s in path.layer_sources) else _stated(configs, "select_layer", layer)
+    _remember(configs, "select_layer", layer, stated_layer)
+    yield Fact("feature_layer", layer, Confidence.CERTAIN, (*evidence(stated_layer), *shown))
+
+
+def _remember(configs: Configs, attribute: str, value: JSON, sources: tuple[Src, ...]) -> None:
+    """A config path for the attribute, when what stands there is the value itself (not an index counted from the front)."""
+    for source in sources:
+        if source.file == "config.json" and source.text == repr(value):
+            configs.known[attribute] = Found(value, sources)
 
 
 def _stated(configs: Configs, attribute: str, value: JSON) -> tuple[Src, ...]:
@@ -132,13 +155,12 @@ def _stated(configs: Configs, attribute: str, value: JSON) -> tuple[Src, ...]:
 
 
 def _read_elsewhere(configs: Configs, attribute: str, value: JSON) -> Found | None:
-    """A config attribute of another name that the model read, with the same value and a telling word in its name."""
-    words = {"downsample_ratio": ("ratio", "scale", "shuffle", "downsample"), "select_layer": ("layer",), "ps_version": ("shuffle", "version")}
-    for (owner, name), read in configs.code.run.reads.items():
-        if owner == id(configs.code.config.value) and plain(read) == value and value is not None:
-            if any(word in name for word in words.get(attribute, ())) and read.src:
-                return found_from(read)
-    return None
+    """The one config attribute that the model read with this value and type, whatever it is called."""
+    kind = (str,) if attribute == "ps_version" else (float,) if attribute == "downsample_ratio" else (int,)
+    reads = configs.code.run.reads.items()
+    same = [read for (owner, _), read in reads if owner == id(configs.code.config.value) and plain(read) == value and read.src]
+    same = [read for read in same if type(read.value) in kind]
+    return found_from(same[0]) if len(same) == 1 and value is not None else None
 
 
 def _pixel_facts(configs: Configs, ops: list[dict[str, object]], path: FeaturePath | None) -> Iterator[Fact]:
@@ -151,17 +173,24 @@ def _pixel_facts(configs: Configs, ops: list[dict[str, object]], path: FeaturePa
             continue
         found = configs.processor_value(name)
         value = found_from(found) if found is not None else constant_of(configs.code, role) or configs.find("model", name)
-        yield _fact(name, value)
+        if value is not None:
+            yield _fact(name, _three(value))
+        else:
+            named = named_constant(configs.code, role)
+            yield Fact(name, named.value, Confidence.LIKELY, evidence(named.sources)) if named else _fact(name, None)
     resample = configs.processor_value("resample")
     value = found_from(resample) if resample is not None else constant_of(configs.code, "resample")
-    yield _fact("resample", Found(resample_number(value.value), value.sources) if value is not None else None)
+    yield _fact("resample", Found(resample_name(value.value), value.sources) if value is not None else None)
+    yield rescale_fact(configs)
+    yield scheme_fact(configs)
 
 
-def resample_number(value: JSON) -> JSON:
-    """PIL's number for a resampling filter given as number or name."""
+def resample_name(value: JSON) -> JSON:
+    """A resampling filter by its PIL name, from PIL's number or any spelling of the name."""
     if isinstance(value, str):
-        return RESAMPLE.get(value.rsplit(".", 1)[-1].lower())
-    return value
+        name = value.rsplit(".", 1)[-1].lower()
+        return name if name in RESAMPLE else None
+    return RESAMPLE[value] if isinstance(value, int) and 0 <= value < len(RESAMPLE) else None
 
 
 def constant_of(code: CodeReading, role: str) -> Found | None:
@@ -219,8 +248,59 @@ def _resample_argument(
         return None
     value = code.run.evaluate(argument, frame)
     text = value.value.dotted if hasattr(value.value, "dotted") else plain(value)
-    number = resample_number(text) if isinstance(text, (str, int)) and not isinstance(text, bool) else None
-    return Found(number, (place, *value.src[:2])) if number is not None and not is_unknown(Val(number)) else None
+    found = resample_name(text) if isinstance(text, (str, int)) and not isinstance(text, bool) else None
+    return Found(found, (place, *value.src[:2])) if found is not None else None
+
+
+def _three(found: Found) -> Found:
+    """One number per channel."""
+    value = found.value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return Found([value] * 3, found.sources)
+    return found
+
+
+def named_constant(code: CodeReading, role: str) -> Found | None:
+    """A module-level constant of three numbers that is called a mean or std and that an image function uses."""
+    for file in code.run.code.files():
+        used = {n.id for f in ast.walk(file.tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f) if isinstance(n, ast.Name)}
+        for name in file.definitions:
+            if role in name.lower() and name in used:
+                value = code.run.module_name(file.path, name)
+                inner = plain(value)
+                if isinstance(inner, list) and len(inner) == 3 and all(isinstance(item, (int, float)) for item in inner):
+                    return Found(inner, value.src)
+    return None
+
+
+def rescale_fact(configs: Configs) -> Fact:
+    """Whether pixels are divided by 255: stated by the processor, or done in an image function."""
+    stated = configs.processor_value("do_rescale")
+    if stated is not None and isinstance(plain(stated), bool):
+        return _fact("rescale", found_from(stated))
+    for file in configs.code.run.code.files():
+        for node in ast.walk(file.tree):
+            divides = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and getattr(node.right, "value", None) in (255, 255.0)
+            name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+            if divides or name in ("ToTensor", "to_tensor", "pil_to_tensor", "rescale"):
+                return Fact("rescale", True, Confidence.LIKELY, evidence((Src(file.path, where(node), snippet(node)),)))
+    return Fact("rescale", None, Confidence.UNKNOWN)
+
+
+def scheme_fact(configs: Configs) -> Fact:
+    """How an image becomes tiles: "internvl_tiles" where code cuts crops by a choice among ratios, "single" where nothing is cut."""
+    resizes: list[Src] = []
+    for file in configs.code.run.code.files():
+        for node in ast.walk(file.tree):
+            name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+            if name in ("crop", "unfold", "divide_to_patches", "crop_to_patches"):
+                place = Src(file.path, where(node), snippet(node))
+                return Fact("resize_scheme", "internvl_tiles", Confidence.LIKELY, evidence((place,)))
+            if name in ("resize", "Resize"):
+                resizes.append(Src(file.path, where(node), snippet(node)))
+    if resizes:
+        return Fact("resize_scheme", "single", Confidence.LIKELY, evidence(tuple(resizes[:2])), note="no code cuts tiles")
+    return Fact("resize_scheme", None, Confidence.UNKNOWN)
 
 
 def tokens_per_tile(facts: list[Fact], path: FeaturePath | None) -> Fact:

@@ -12,7 +12,7 @@ from porter.facts.synonyms import HIDDEN, LAYERS
 from porter.facts.towers import TowerReading, config_of, kind_by_names, read_value
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON, JSONObject
-from porter.source.values import ConstTensor, Instance, Layer, Src, Val, plain
+from porter.source.values import ConstTensor, Instance, Layer, LibraryConfig, Src, Val, plain
 
 EMBEDDINGS = ("embed_tokens.weight", "tok_embeddings.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight")
 HEADS = ("lm_head.weight", "output.weight", "embed_out.weight")
@@ -61,9 +61,10 @@ def tower_fact(snapshot: Snapshot, configs: Configs, tower: TowerReading | None,
     shape = tower.shape
     value: JSONObject = {
         "kind": tower.kind,
-        "class": tower.class_name,
+        "class": _tower_class(tower),
         "prefix": prefix,
-        "attr": tower.attr,
+        "attr": tower.attr.rpartition(".")[2],
+        "path": tower.attr,
         "hidden_size": shape.hidden if shape else None,
         "layers": shape.layers if shape else None,
         "heads": _number(tower.values.get("heads")),
@@ -77,6 +78,16 @@ def tower_fact(snapshot: Snapshot, configs: Configs, tower: TowerReading | None,
     shown = Evidence(tower.module.cls.file if isinstance(tower.module, Instance) else file, where, tower.class_name)
     known = tower.kind is not None and shape is not None
     return Fact("vision_tower", [value], sure if known else Confidence.GUESS, (shown,))
+
+
+def _tower_class(tower: TowerReading) -> JSON:
+    """The tower's class; for `AutoModel.from_config(config)` the one that its config class stands for."""
+    if not tower.class_name.endswith(("from_config", "from_pretrained")):
+        return tower.class_name
+    stated = _first_architecture(tower.config)
+    inner = tower.config.value if tower.config is not None else None
+    name = inner.cls.name if isinstance(inner, (Instance, LibraryConfig)) else ""
+    return stated or (name.removesuffix("Config") + "Model" if name.endswith("Config") else None)
 
 
 def _number(value: Val | None) -> JSON:
@@ -143,16 +154,18 @@ def connector_fact(snapshot: Snapshot, path: FeaturePath | None) -> Fact:
         listed = op.get("layers")
         layers.extend(dict(layer) for layer in listed if isinstance(layer, dict)) if isinstance(listed, list) else None
     attrs = [str(layer.get("attr") or "") for layer in layers if layer.get("attr")]
-    attr = _common(attrs)
+    attr = common_path(attrs)
     prefix, sure = prefix_of(snapshot, attr) if attr else ("", Confidence.LIKELY)
     shown = [_shown_layer(layer, attr) for layer in layers]
     kind = "+".join(str(layer["op"]) for layer in shown) or "none"
-    value: JSONObject = {"kind": kind, "prefix": prefix, "attr": attr, "layers": list(shown)}
+    value: JSONObject = {"kind": kind, "prefix": prefix, "attr": attr.rpartition(".")[2], "path": attr, "layers": list(shown)}
     places = tuple(Src(str(layer["file"]), str(layer["line"]), str(layer["op"])) for layer in layers[:4] if "file" in layer)
     return Fact("connector", value, sure, evidence(places))
 
 
-def _common(attrs: list[str]) -> str:
+def common_path(attrs: list[str]) -> str:
+    """The module that holds all of some layers, by their attribute paths; calls without a module (`F.gelu`) do not count."""
+    attrs = [attr for attr in attrs if attr]
     if not attrs:
         return ""
     split = [attr.split(".")[:-1] for attr in attrs]
@@ -167,8 +180,10 @@ def _common(attrs: list[str]) -> str:
 def _shown_layer(layer: JSONObject, attr: str) -> JSONObject:
     path = str(layer.get("attr") or "")
     name = path[len(attr) + 1 :] if attr and path.startswith(f"{attr}.") else path
-    keys = ("op", "in", "out", "bias", "eps", "approximate", "text")
-    return {"name": name or None, **{key: layer[key] for key in keys if key in layer}}
+    stored = layer.get("bias") is not None or layer["op"] == "Conv2d"
+    shown: JSONObject = {key: layer.get(key) for key in ("op", "in", "out", "bias", "eps")}
+    shown.update({key: layer[key] for key in ("approximate", "text") if key in layer})
+    return {"name": name if stored and name else None, **shown}
 
 
 def language_fact(snapshot: Snapshot, configs: Configs, found: tuple[str, Instance | Layer] | None) -> Fact:
@@ -182,7 +197,8 @@ def language_fact(snapshot: Snapshot, configs: Configs, found: tuple[str, Instan
         "architecture": architecture,
         "model_type": _plain(read_value(run, config, ("model_type",))) or _class_model_type(configs),
         "prefix": prefix or None,
-        "attr": path or None,
+        "attr": path.rpartition(".")[2] or None,
+        "path": path or None,
         "hidden_size": _number(read_value(run, config, HIDDEN)),
         "layers": _number(read_value(run, config, LAYERS)),
         "vocab_size": _number(read_value(run, config, ("vocab_size",))),
@@ -225,7 +241,7 @@ def buffer_fact(snapshot: Snapshot, code: CodeReading, path: FeaturePath | None)
     listed: list[JSON] = []
     shown: list[Evidence] = []
     for attr, module in code.modules():
-        if not isinstance(module, Instance) or attr.startswith(skip or ("\0",)):
+        if not isinstance(module, (Instance, Layer)) or attr.startswith(skip or ("\0",)):
             continue
         for name, buffer in module.buffers.items():
             inner = buffer.value.value

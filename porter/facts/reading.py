@@ -11,7 +11,7 @@ from porter.facts.features import FeaturePath, operations, read_features
 from porter.facts.identity import identity_facts
 from porter.facts.images import code_value, image_facts, read_processors
 from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
-from porter.facts.parts import buffer_fact, connector_fact, language_fact, language_module, tie_fact, tower_fact
+from porter.facts.parts import buffer_fact, common_path, connector_fact, language_fact, language_module, tie_fact, tower_fact
 from porter.facts.synonyms import HIDDEN
 from porter.facts.tokens import token_facts
 from porter.facts.towers import config_of, read_value
@@ -151,6 +151,7 @@ def _plain_op(op: dict[str, object]) -> JSON:
     for key, value in op.items():
         if key == "layers" and isinstance(value, list):
             shown["layers"] = [str(layer.get("op")) for layer in value if isinstance(layer, dict)]
+            shown["attr"] = common_path([str(layer.get("attr") or "") for layer in value]).rpartition(".")[2]
         elif value is None or isinstance(value, (str, int, float, bool, list)):
             shown[key] = value
     return shown

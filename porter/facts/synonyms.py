@@ -44,6 +44,27 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "resample": ("resample", "interpolation", "resampling", "resize_mode", "resample_mode"),
 }  # fmt: skip
 
+TILE_WORDS = ("tile", "patch", "crop", "num", "split", "slice", "dynamic", "view")
+SHAPES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "min_dynamic_patch": (("min",), TILE_WORDS),
+    "max_dynamic_patch": (("max",), TILE_WORDS),
+    "use_thumbnail": (("thumb", "overview", "global"),),
+    "force_image_size": (("size", "side", "resolution"), ("image", "img", "tile", "input", "crop", "side")),
+    "image_mean": (("mean",),),
+    "image_std": (("std",),),
+    "resample": (("resampl", "interpolat"),),
+}
+NOT_TILES = ("pixel", "token", "length", "pixels", "position", "batch", "layer", "patch_size")
+
+
+def looks_like(attribute: str, name: str) -> bool:
+    """Whether a processor setting is, by the words in its name, another spelling of an attribute."""
+    words = SHAPES.get(attribute)
+    if words is None or (attribute.endswith("dynamic_patch") and any(word in name for word in NOT_TILES)):
+        return False
+    return all(any(word in name.lower() for word in group) for group in words)
+
+
 CONTEXT_ID_KEYS = (
     "image_token_id", "image_token_index", "img_context_token_id", "image_context_token_id", "context_token_id", "vision_token_id",
     "image_pad_token_id", "img_token_id", "image_patch_token_id", "media_placeholder_token_id", "im_patch_token_id",

@@ -34,9 +34,10 @@ class Pattern:
 def patterns(code: CodeReading, others: list[Instance]) -> list[Pattern]:
     """Follow every function that may build an image's text, and keep what has the shape of one."""
     run = code.run
-    run.pieces.clear()
-    run.replacements.clear()
+    found: list[Pattern | None] = []
     for function in list(_functions(code, others))[:MAX_FUNCTIONS]:
+        run.pieces.clear()
+        run.replacements.clear()
         before, run.budget = run.budget, min(run.budget, 20_000)
         start = run.budget
         try:
@@ -44,7 +45,7 @@ def patterns(code: CodeReading, others: list[Instance]) -> list[Pattern]:
         except (Stop, RecursionError):
             run.notes.append(Src(function.file, f"line {function.node.lineno}", "too long to follow"))
         run.budget = before - (start - max(run.budget, 0))
-    found = [_pattern(pieces, place, run.replacements) for pieces, place in run.pieces]
+        found.extend(_pattern(pieces, place, run.replacements) for pieces, place in run.pieces)
     return [pattern for pattern in found if pattern is not None]
 
 
@@ -87,19 +88,33 @@ def _pattern(pieces: Pieces, place: Src, replacements: list[tuple[str, list[Val]
     repeat = pieces.parts[index]
     if not isinstance(repeat, Repeat) or not isinstance(repeat.token.value, str):
         return None
-    before = [part for part in pieces.parts[:index] if isinstance(part, Val)]
-    after = [part for part in pieces.parts[index + 1 :] if isinstance(part, Val)]
-    if any(not isinstance(part.value, str) for part in (*before, *after)):
-        return None
+    before = list(reversed(_known(list(reversed(pieces.parts[:index])))))
+    after = _known(list(pieces.parts[index + 1 :]))
     start, end = "".join(part.value for part in before), "".join(part.value for part in after)
     sources = (*repeat.token.src[:2], place, *(source for part in (*before, *after) for source in part.src[:1]))
     return Pattern(repeat.token.value, start, end, _placeholder(pieces, replacements), sources)
 
 
+def _known(parts: list[Val | Repeat]) -> list[Val]:
+    """The known strings next to the repeat, up to the first piece that is not known."""
+    found: list[Val] = []
+    for part in parts:
+        if not isinstance(part, Val) or not isinstance(part.value, str):
+            break
+        found.append(part)
+    return found
+
+
 def _placeholder(pieces: Pieces, replacements: list[tuple[str, list[Val], Src]]) -> str | None:
+    """What the pieces replace, else what the same function splits the prompt at or looks for in it."""
     for _, args, _ in replacements:
         if len(args) > 1 and args[1].value == pieces and isinstance(args[0].value, str):
             return args[0].value
+    for wanted in ("split", "in", "replace"):
+        for name, args, _ in replacements:
+            text = args[0].value if args else None
+            if name == wanted and isinstance(text, str) and len(text.strip()) > 2:
+                return text
     return None
 
 

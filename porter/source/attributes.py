@@ -124,6 +124,8 @@ def _class_attribute(run: Interpreter, cls: ClassRef, name: str, holder: Val) ->
 
 
 def _layer_attribute(layer: Layer, name: str, holder: Val, place: str) -> Val:
+    if name in layer.attrs:
+        return layer.attrs[name]
     if name == "config":
         config = layer.kwargs.get("config") or (layer.args[0] if layer.args else None)
         if config is not None:

@@ -46,7 +46,7 @@ def call(run: Interpreter, node: ast.Call, frame: Frame) -> Val:
     args, kwargs = arguments(run, node, frame)
     place = Src(frame.file, where(node), snippet(node))
     if isinstance(node.func, ast.Attribute) and not isinstance(function.value, (Function, ClassRef)):
-        run.replacements.append((node.func.attr, args, place)) if node.func.attr in ("replace", "sub") else None
+        run.replacements.append((node.func.attr, args, place)) if node.func.attr in ("replace", "sub", "split") else None
     return apply(run, function, args, kwargs, place, frame)
 
 
@@ -190,6 +190,9 @@ def call_method(run: Interpreter, method: Method, args: list[Val], kwargs: dict[
         return result if result is not None else unknown(place.text, f"{place.file} {place.where}")
     if isinstance(owner, ClassRef) and method.name in FACTORIES:
         return instantiate(run, owner, args, kwargs, place)
+    if isinstance(owner, Layer) and method.name == "register_buffer":
+        run.register_buffer(owner, args, kwargs, place)
+        return Val(None)
     if isinstance(owner, Layer) and method.name in ("append", "extend", "insert", "add_module"):
         return _grow(owner, method.name, args)
     if isinstance(owner, LibraryConfig) and method.name == "get_text_config":

@@ -158,6 +158,8 @@ def _compare(run: Interpreter, node: ast.Compare, frame: Frame) -> Val:
         right = run.evaluate(part, frame)
         values.append(right)
         known = _compare_pair(symbol, left, right)
+        if isinstance(symbol, (ast.In, ast.NotIn)) and isinstance(left.value, str):
+            run.replacements.append(("in", [left], Src(frame.file, where(node), snippet(node))))
         if known is None:
             return lost(node, frame)
         if not known:

@@ -196,7 +196,7 @@ class Interpreter:
             elif config is not None:
                 instance.attrs.setdefault("config", config)
 
-    def register_buffer(self, instance: Instance, args: list[Val], kwargs: dict[str, Val], place: Src) -> None:
+    def register_buffer(self, instance: Instance | Layer, args: list[Val], kwargs: dict[str, Val], place: Src) -> None:
         names = ("name", "tensor", "persistent")
         given = {**dict(zip(names, args)), **kwargs}
         name = given.get("name")

@@ -62,6 +62,7 @@ def children(run: Interpreter, module: object) -> list[tuple[str, object]]:
         pairs = [(name, value.value) for name, value in module.attrs.items()]
     elif isinstance(module, Layer):
         pairs = [(str(index), item.value) for index, item in enumerate(module.items)]
+        pairs += [(name, value.value) for name, value in module.attrs.items()]
     else:
         return []
     return [(name, child) for name, child in pairs if isinstance(child, Layer) or _is_child(run, child)]
@@ -134,7 +135,8 @@ def _leaf(features: Features, layer: Layer) -> Features:
         bias = layer.argument(3, "bias", True) is not False if name == "LayerNorm" else False
         step.update({"in": _width(width), "out": _width(width), "eps": layer.argument(1, "eps", default), "bias": bias})
     elif name.endswith(ACTIVATIONS):
-        step["approximate"] = layer.argument(0, "approximate", "none")
+        width = axis_size(features.axes[-1])
+        step.update({"approximate": layer.argument(0, "approximate", "none"), "in": width, "out": width})
     return stepped(features, step)
 
 

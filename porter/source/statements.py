@@ -104,7 +104,7 @@ def set_attribute(run: Interpreter, holder: Val, name: str, value: Val) -> None:
         name_child(inner, child_path(owner, name))
     if isinstance(inner, ConstTensor) and inner.parameter and not inner.name:
         value = Val(ConstTensor(inner.shape, inner.data, name, True), value.src)
-    if isinstance(owner, Instance):
+    if isinstance(owner, (Instance, Layer)):
         owner.attrs[name] = value
     elif isinstance(owner, LibraryConfig):
         owner.values[name] = value
@@ -118,7 +118,7 @@ def name_child(module: Instance | Layer, path: str) -> None:
             if isinstance(item.value, (Instance, Layer)):
                 key = item.src[0].text if item.src and item.src[0].where == "key" else str(index)
                 name_child(item.value, f"{path}.{key}")
-    elif module.started:
+    if isinstance(module, Layer) or module.started:
         for name, value in module.attrs.items():
             if isinstance(value.value, (Instance, Layer)):
                 name_child(value.value, f"{path}.{name}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from porter.source.codebase import External, snippet, where
 from porter.source.interpreter import is_unknown
-from porter.source.tensors import Features, HiddenStates, Pixels, ShapeError, TowerOutput, drop_tokens
+from porter.source.tensors import Features, HiddenStates, Pixels, ShapeError, TowerOutput, drop_tokens, every
 from porter.source.values import ConstTensor, Layer, Val, unknown
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _hidden_state(states: HiddenStates, key: Val, holder: Val) -> Val:
             return unknown("hidden state counted from the front")
         index -= layers + 1
     last = states.output.last
-    tapped = Features(last.axes, index, "hidden_states", last.dropped, last.dropped_end, last.steps)
+    tapped = replace(last, layer=index, output="hidden_states", layer_sources=key.src)
     return Val(tapped, (*key.src, *holder.src)[:8])
 
 
@@ -76,9 +77,11 @@ def _features(tensor: Features, key: Val, holder: Val, node: ast.Subscript, fram
             if item is Ellipsis:
                 axis = len(tensor.axes) - (len(plain) - plain.index(Ellipsis) - 1)
                 continue
-            if not isinstance(item, slice) or item.step not in (None, 1):
+            if not isinstance(item, slice):
                 return unknown(f"index {snippet(node)}", f"{frame.file} {where(node)}")
-            if not (item.start in (None, 0) and item.stop is None):
+            if item.step not in (None, 1) and item.stop is None:
+                tensor = every(tensor, axis, item.start or 0, item.step)
+            elif not (item.start in (None, 0) and item.stop is None):
                 tensor = drop_tokens(tensor, axis, item.start or 0, item.stop)
             axis += 1
     except (ShapeError, IndexError, TypeError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from porter.source import layers
 from porter.source.rearrange import rearrange
-from porter.source.tensors import Features, Pixels, ShapeError, TowerOutput, flatten, permute, reshape, transpose
+from porter.source.tensors import Features, Pixels, ShapeError, TowerOutput, concatenate, flatten, permute, reshape, transpose
 from porter.source.values import ConstTensor, Src, Val, plain
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ def _activation(name: str) -> Handler:
         if not isinstance(subject, Features):
             return None
         step: dict[str, object] = {"op": name, "attr": "", "approximate": plain(kwargs.get("approximate", Val("none")))}
-        step.update({"line": place.where, "file": place.file})
+        width = subject.shape[-1]
+        step.update({"line": place.where, "file": place.file, "in": width, "out": width})
         return Val(layers.stepped(subject, step), (*args[0].src[:6], place))
 
     return handler
@@ -132,7 +133,16 @@ def _cat(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, 
     items = args[0].value if args and isinstance(args[0].value, (list, tuple)) else None
     if not items:
         return None
-    return items[0] if len(items) == 1 and isinstance(items[0], Val) else None
+    if len(items) == 1:
+        return items[0] if isinstance(items[0], Val) else None
+    axis = plain(args[1]) if len(args) > 1 else plain(kwargs.get("dim", kwargs.get("axis", Val(0))))
+    parts = [item.value for item in items if isinstance(item, Val) and isinstance(item.value, Features)]
+    if len(parts) != len(items) or not isinstance(axis, int):
+        return None
+    try:
+        return Val(concatenate(parts, axis), items[0].src)
+    except (ShapeError, IndexError, ZeroDivisionError):
+        return None
 
 
 def _tensor(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:

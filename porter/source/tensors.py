@@ -38,6 +38,8 @@ class Features:
     output: str = "last_hidden_state"
     dropped: int = 0
     dropped_end: int = 0
+    offset: int = 0
+    layer_sources: tuple[object, ...] = ()
     steps: tuple[dict[str, object], ...] = field(default_factory=tuple)
 
     @property
@@ -173,6 +175,48 @@ def drop_tokens(tensor: Features, axis: int, start: int, stop: int | None) -> Fe
     axes = [*tensor.axes[:axis], fresh("token", kept), *tensor.axes[axis + 1 :]]
     front = tensor.dropped + begin
     return replace(tensor, axes=tuple(axes), dropped=front, dropped_end=tensor.dropped_end + size - begin - kept)
+
+
+def every(tensor: Features, axis: int, start: int, step: int) -> Features:
+    """Every `step`-th entry of an axis from `start` on, as space-to-depth by slicing does.
+
+    Raises: ShapeError when the axis is not one run of tokens, or the step does not divide it.
+    """
+    pieces = tensor.axes[axis]
+    if len(pieces) != 1 or pieces[0].axis != "token" or step <= 0 or pieces[0].size % step or not 0 <= start < step:
+        raise ShapeError("stepped slice")
+    piece = pieces[0]
+    kept = (Piece("token", piece.stride * step, piece.size // step),)
+    axes = (*tensor.axes[:axis], kept, *tensor.axes[axis + 1 :])
+    return replace(tensor, axes=axes, offset=tensor.offset + start * piece.stride)
+
+
+def concatenate(tensors: Sequence[Features], axis: int) -> Features:
+    """Put slices of one tensor side by side along an axis: their offsets become pieces of it.
+
+    Raises: ShapeError when they are not slices of the same tensor on a regular grid.
+    """
+    first = tensors[0]
+    if any(item.axes != first.axes or item.layer != first.layer or len(item.steps) != len(first.steps) for item in tensors):
+        raise ShapeError("different tensors")
+    pieces = [Piece("token", stride, size) for stride, size in _factor([item.offset for item in tensors])]
+    at = axis % len(first.axes)
+    axes = (*first.axes[:at], (*pieces, *first.axes[at]), *first.axes[at + 1 :])
+    return replace(first, axes=axes, offset=first.offset)
+
+
+def _factor(offsets: list[int]) -> list[tuple[int, int]]:
+    """[0, 1, 8, 9] → [(8, 2), (1, 2)]: strides and sizes, major first."""
+    if len(offsets) == 1:
+        return []
+    step = offsets[1] - offsets[0]
+    run = 1
+    while run < len(offsets) and offsets[run] == offsets[0] + run * step:
+        run += 1
+    blocks = [offsets[index : index + run] for index in range(0, len(offsets), run)]
+    if any([value - block[0] for value in block] != [index * step for index in range(run)] for block in blocks):
+        raise ShapeError("irregular slices")
+    return [*_factor(offsets[::run]), (step, run)]
 
 
 def shuffle_kind(axes: tuple[Axis, ...], grid: int) -> tuple[str, float] | None:

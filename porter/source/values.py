@@ -132,6 +132,8 @@ class Layer:
     place: Src
     items: list[Val] = field(default_factory=list)
     path: str = ""
+    attrs: dict[str, Val] = field(default_factory=dict)
+    buffers: dict[str, Buffer] = field(default_factory=dict)
 
     def argument(self, index: int, name: str, default: Any = None) -> Any:
         """The plain value of an argument by name or position."""
