@@ -100,7 +100,8 @@ def expected_pixels(variant: Variant, image: Image.Image) -> np.ndarray[Any, Any
     if truth["image_mean"] is None:
         return pixels
     mean, std = (np.asarray(truth[key], np.float32).reshape(1, 3, 1, 1) for key in ("image_mean", "image_std"))
-    pixels = (pixels - mean) / std
+    pixels -= mean
+    pixels /= std
     return pixels
 
 
