@@ -9,6 +9,7 @@ from porter.facts.code import CodeReading, class_of, entry_for
 from porter.facts.configs import Configs, Found, evidence, found_from
 from porter.facts.features import FeaturePath, operations
 from porter.facts.model import Confidence, Fact
+from porter.facts.tiling import tiling_bounds
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
 from porter.source.codebase import snippet, where
@@ -81,9 +82,16 @@ def _sizes(configs: Configs) -> Iterator[Fact]:
 
 
 def _tiling(configs: Configs) -> Iterator[Fact]:
+    bounds = tiling_bounds(configs)
     for name, attribute in TILING.items():
-        found = configs.find("model", attribute) or code_value(configs, attribute)
-        yield _fact(name, found)
+        bound = bounds.get(attribute)
+        stated = configs.find("model", attribute)
+        found = bound if bound is not None and (bound.in_json or stated is None) else stated or code_value(configs, attribute)
+        if found is not None and found is bound:
+            configs.known[attribute] = found
+        differs = bound is not None and found is not None and bound.value != found.value
+        note = f"an image function's default is {bound.value}" if differs and bound is not None else ""
+        yield _fact(name, found, note)
 
 
 def code_value(configs: Configs, attribute: str) -> Found | None:
@@ -282,7 +290,8 @@ def rescale_fact(configs: Configs) -> Fact:
         for node in ast.walk(file.tree):
             divides = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and getattr(node.right, "value", None) in (255, 255.0)
             name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-            if divides or name in ("ToTensor", "to_tensor", "pil_to_tensor", "rescale"):
+            by_call = isinstance(node, ast.Call) and bool(node.args) and getattr(node.args[0], "value", None) in (255, 255.0)
+            if divides or (by_call and name in ("div", "div_", "true_divide", "divide")) or name in ("ToTensor", "to_tensor", "pil_to_tensor", "rescale"):
                 return Fact("rescale", True, Confidence.LIKELY, evidence((Src(file.path, where(node), snippet(node)),)))
     return Fact("rescale", None, Confidence.UNKNOWN)
 
