@@ -9,7 +9,7 @@ import typer
 
 from porter.boundary import Call, guarded
 from porter.commands.session import Settings
-from porter.options import Common, Version, with_common
+from porter.options import Common, RepoArgument, SaveFacts, Version, with_common
 
 app = typer.Typer(
     name="porter",
@@ -29,6 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @app.callback()
 def porter(version: Version = False) -> None:
     """From a Hugging Face vision-language repo to a vLLM port whose numbers equal the repo's own code."""
+
+
+@app.command("inspect")
+@with_common
+def inspect(repo: RepoArgument, save_facts: SaveFacts = None, *, common: Common) -> Call:
+    """Show the verdict, the facts with their evidence, and what is open. Writes nothing."""
+    from porter.commands.inspect import InspectRequest
+    from porter.commands.inspect import inspect as run
+    from porter.render.model import show_inspect
+
+    request = InspectRequest(repo, settings(common), save_facts)
+    return Call("inspect", common, lambda console: run(request, console), show_inspect)
 
 
 @app.command("doctor")

@@ -75,7 +75,7 @@ def parse_set(options: Iterable[str]) -> dict[str, JSON]:
         if not equals:
             raise UsageError(f"--set {option} is not FACT=VALUE")
         _known(name, "--set")
-        found[name] = _checked(name, text if KINDS[name] == TEXT else _json(name, text), "--set")
+        found[name] = _checked(name, _value(name, text), "--set")
     return found
 
 
@@ -141,10 +141,14 @@ def _known(name: str, where: str) -> None:
     raise UsageError(f"{where}: there is no fact called {name!r}{meant}", hint="porter inspect REPO lists all facts")
 
 
-def _json(name: str, text: str) -> JSON:
+def _value(name: str, text: str) -> JSON:
+    if KINDS[name] == TEXT:
+        return text
     try:
         value: JSON = json.loads(text, parse_constant=_no_constant)
     except ValueError as error:
+        if str in KINDS[name]:
+            return text
         raise UsageError(f"--set {name}: {text!r} is not JSON ({error})") from error
     return value
 

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from porter.errors import UsageError
+from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
+from porter.hub.snapshot import RepoRef, Snapshot
+from porter.jsontypes import JSON
+from porter.overrides import KINDS, facts_toml, load_facts, parse_set, save_facts, with_given
+
+SNAPSHOT = Snapshot(
+    RepoRef("org/name", "0" * 40, local=False),
+    json={"added_tokens.json": {"<image>": 7, "<ctx>": 9}},
+)
+
+
+def facts_of(**values: JSON) -> ModelFacts:
+    return ModelFacts({name: Fact(name, value, Confidence.CERTAIN) for name, value in values.items()})
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "value"),
+    [
+        ("image_size=448", "image_size", 448),
+        ("image_size=[448, 336]", "image_size", [448, 336]),
+        ("image_context_token=448", "image_context_token", "448"),
+        ("image_context_token=a=b", "image_context_token", "a=b"),
+        ("use_thumbnail=true", "use_thumbnail", True),
+        ("downsample_ratio=0.5", "downsample_ratio", 0.5),
+        ("resample=bicubic", "resample", "bicubic"),
+        ("resample=3", "resample", 3),
+        ("min_tiles=null", "min_tiles", None),
+    ],
+)
+def test_set_is_json_unless_the_fact_is_text(option: str, name: str, value: JSON) -> None:
+    assert parse_set([option]) == {name: value}
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["image_sise=448", "image_size", "image_size=4x4", "use_thumbnail=1", "min_tiles=true", "patch_size=NaN", "=1"],
+)
+def test_a_set_that_cannot_be_meant_is_a_usage_error(option: str) -> None:
+    with pytest.raises(UsageError):
+        parse_set([option])
+
+
+def test_an_unknown_fact_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean image_size"):
+        parse_set(["image_sise=448"])
+
+
+def test_what_a_person_says_is_certain_and_the_contradiction_is_shown() -> None:
+    facts = with_given(facts_of(image_size=448), SNAPSHOT, {"image_size": 336}, "--set")
+    assert facts["image_size"].confidence is Confidence.CERTAIN
+    assert facts["image_size"].evidence[0].file == "--set"
+    assert "448" in facts["image_size"].note
+
+
+def test_derived_facts_follow_and_a_given_one_stays() -> None:
+    facts = facts_of(image_size=448, patch_size=14, downsample_ratio=0.5, tokens_per_tile=256, image_context_token_id=7)
+    changed = with_given(facts, SNAPSHOT, {"image_size": 224, "image_context_token": "<ctx>"}, "--set")
+    assert changed.value("tokens_per_tile") == 64
+    assert changed.value("image_context_token_id") == 9
+    kept = with_given(facts, SNAPSHOT, {"image_size": 224, "tokens_per_tile": 99}, "--set")
+    assert kept.value("tokens_per_tile") == 99
+
+
+def test_saved_facts_come_back_as_they_were(tmp_path: Path) -> None:
+    tower: JSON = [{"kind": "clip", "prefix": "vit", "native": None, "sizes": [1, 2]}]
+    facts = facts_of(
+        architecture='a"\n\x1b', vision_tower=tower, connector={"kind": "mlp", "bias": None}, patch_size=14
+    )
+    path = tmp_path / "facts.toml"
+    save_facts(facts, path, "org/name")
+    assert load_facts(path, facts) == {name: fact.value for name, fact in facts.items()}
+
+
+def test_an_unknown_fact_is_a_commented_line() -> None:
+    fact = Fact("image_size", None, Confidence.UNKNOWN, note="two sizes\nimage_size = 3")
+    text = facts_toml(ModelFacts({"image_size": fact}), "org/name\nx = 1")
+    assert all(not line or line.startswith("#") for line in text.splitlines())
+    assert any(line.startswith("# image_size =") for line in text.splitlines())
+
+
+@given(st.text(), st.text(), st.text())
+def test_no_text_of_a_repo_breaks_the_file(value: str, note: str, file: str) -> None:
+    import sys
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    value = value.encode("utf-8", "ignore").decode()
+    fact = Fact("model_type", value, Confidence.LIKELY, (Evidence(file, file, file),), note=note)
+    text = facts_toml(ModelFacts({"model_type": fact}), note)
+    assert tomllib.loads(text) == {"model_type": value}
+
+
+@pytest.mark.parametrize("text", ["image_size = ", "nonsense = 1", "image_size = 1979-05-27", "image_size = nan"])
+def test_a_facts_file_that_cannot_be_used_names_itself(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "facts.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="facts.toml"):
+        load_facts(path, ModelFacts())
+
+
+def test_every_kind_has_a_json_type() -> None:
+    assert all(isinstance(json.loads(json.dumps(name)), str) and kinds for name, kinds in KINDS.items())
