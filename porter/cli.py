@@ -9,7 +9,7 @@ import typer
 
 from porter.boundary import Call, guarded
 from porter.commands.session import Settings
-from porter.options import Common, RepoArgument, SaveFacts, Version, with_common
+from porter.options import Common, PortArgument, RepoArgument, SaveFacts, Version, Yes, with_common
 
 app = typer.Typer(
     name="porter",
@@ -41,6 +41,17 @@ def inspect(repo: RepoArgument, save_facts: SaveFacts = None, *, common: Common)
 
     request = InspectRequest(repo, settings(common), save_facts)
     return Call("inspect", common, lambda console: run(request, console), show_inspect)
+
+
+@app.command("undo")
+@with_common
+def undo(port: PortArgument = None, yes: Yes = False, *, common: Common) -> Call:
+    """Take a port out again: the bytes from before come back."""
+    from porter.commands.undo import UndoRequest
+    from porter.commands.undo import undo as run
+    from porter.render.undo import show
+
+    return Call("undo", common, lambda console: run(UndoRequest(port, yes), console), show)
 
 
 @app.command("doctor")

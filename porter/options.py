@@ -47,6 +47,7 @@ SetFacts = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FACT=VALUE", help="Settle one fact; may be repeated. Wins over --facts."),
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Agree to the plan: never to trust, a guess or overwriting.")]
 SaveFacts = Annotated[
     Path | None, typer.Option("--save-facts", metavar="FILE", help="Write the facts as an editable TOML file.")
 ]

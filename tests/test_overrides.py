@@ -106,7 +106,7 @@ def test_no_text_of_a_repo_breaks_the_file(value: str, note: str, file: str) -> 
 def test_a_facts_file_that_cannot_be_used_names_itself(tmp_path: Path, text: str) -> None:
     path = tmp_path / "facts.toml"
     path.write_text(text)
-    with pytest.raises(UsageError, match="facts.toml"):
+    with pytest.raises(UsageError, match=r"facts\.toml"):
         load_facts(path, ModelFacts())
 
 

@@ -16,7 +16,7 @@ class InspectRequest:
     """`save_facts` is a TOML file to write."""
 
     repo: str
-    settings: Settings = Settings()
+    settings: Settings
     save_facts: Path | None = None
 
 
