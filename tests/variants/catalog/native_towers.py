@@ -104,7 +104,7 @@ STILT = Recipe(
         "head outside of the decoder",
         "prefix model.",
         "SigLIP tower",
-        "last hidden state before the final norm",
+        "select_layer -2",
         "tied",
         "Llama",
     ),
