@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from porter.facts.code import CodeReading, json_config
 from porter.facts.model import Confidence, Evidence, Fact
-from porter.facts.synonyms import TEXT_KEYS, VISION_KEYS, looks_like, spellings
+from porter.facts.synonyms import HIDDEN, LAYERS, TEXT_KEYS, VISION_KEYS, looks_like, spellings
 from porter.facts.towers import read_value
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
@@ -27,6 +27,7 @@ class Found:
 
     value: JSON
     sources: tuple[Src, ...]
+    sure: bool = True
 
     @property
     def path(self) -> str | None:
@@ -62,7 +63,10 @@ class Configs:
             value = read_value(self.code.run, self.vision, spellings("image_size"))
         if value is None and attribute == "image_size":
             value = self.processor_value("image_size")
-        return found_from(value) if value is not None else None
+        if value is not None:
+            return found_from(value)
+        similar = self._similar(attribute) if attribute in PREPROCESSING and scope != "text" else None
+        return replace(found_from(similar), sure=False) if similar is not None else None
 
     def processor_value(self, attribute: str) -> Val | None:
         """From the processor's JSON files, then from the processor class's own defaults."""
@@ -75,7 +79,15 @@ class Configs:
             found = read_value(self.code.run, Val(self.processor), spellings(attribute))
             if found is not None:
                 return found
-        return self._similar(attribute)
+        return None
+
+    def preprocessing(self, attribute: str) -> Found | None:
+        """A setting of the processor by any spelling; one that only looks like it is not sure."""
+        value = self.processor_value(attribute)
+        if value is not None:
+            return found_from(value)
+        similar = self._similar(attribute)
+        return replace(found_from(similar), sure=False) if similar is not None else None
 
     def _similar(self, attribute: str) -> Val | None:
         """A processor setting whose name is made of the right words, when there is exactly one."""
@@ -140,7 +152,8 @@ def split_configs(snapshot: Snapshot, code: CodeReading) -> tuple[Val | None, Va
     text = vision = None
     for name, value in _nested(code.config, 2):
         keys = _keys(value)
-        is_vision = bool({"patch_size", "image_size", "img_size"} & keys) and "vocab_size" not in keys
+        sized = bool({"patch_size", "image_size", "img_size"} & keys) and bool({*HIDDEN, *LAYERS} & keys)
+        is_vision = sized and "vocab_size" not in keys
         if vision is None and (is_vision or (name in VISION_KEYS and not {"vocab_size"} & keys)):
             vision = value
         elif text is None and ("vocab_size" in keys or name in TEXT_KEYS or _causal(value)):
@@ -182,5 +195,5 @@ def resolved(attribute: str, found: Found | None, library_default: str = "") -> 
     """A config attribute as a fact: value {path, value}."""
     if found is None:
         return Fact(attribute, None, Confidence.UNKNOWN, note=library_default)
-    sure = Confidence.CERTAIN if found.sources else Confidence.LIKELY
+    sure = Confidence.CERTAIN if found.sources and found.sure else Confidence.LIKELY
     return Fact(attribute, {"path": found.path, "value": found.value}, sure, evidence(found.sources))

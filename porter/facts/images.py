@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 
 from porter.facts.code import CodeReading, class_of, entry_for
 from porter.facts.configs import Configs, Found, evidence, found_from
 from porter.facts.features import FeaturePath, operations
 from porter.facts.model import Confidence, Fact
 from porter.facts.tiling import tiling_bounds
+from porter.facts.towers import read_value
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
 from porter.source.codebase import snippet, where
@@ -67,7 +69,8 @@ def _single_tile(facts: list[Fact]) -> list[Fact]:
 def _fact(name: str, found: Found | None, note: str = "") -> Fact:
     if found is None or found.value is None:
         return Fact(name, None, Confidence.UNKNOWN, note=note)
-    return Fact(name, found.value, Confidence.CERTAIN, evidence(found.sources), note=note)
+    sure = Confidence.CERTAIN if found.sure and not note else Confidence.LIKELY
+    return Fact(name, found.value, sure, evidence(found.sources), note=note)
 
 
 def _sizes(configs: Configs) -> Iterator[Fact]:
@@ -124,8 +127,11 @@ def _shuffle_facts(
     configs: Configs, path: FeaturePath | None, ops: list[dict[str, object]], shuffle: dict[str, object] | None
 ) -> Iterator[Fact]:
     if path is None:
-        stated = configs.find("model", "downsample_ratio")
-        yield _fact("downsample_ratio", stated)
+        switch = read_value(configs.code.run, configs.code.config, ("use_pixel_shuffle",))
+        if switch is not None and plain(switch) is False:
+            yield Fact("downsample_ratio", 1.0, Confidence.LIKELY, evidence(switch.src), note="use_pixel_shuffle is off")
+        else:
+            yield _fact("downsample_ratio", configs.find("model", "downsample_ratio"))
         yield _fact("pixel_shuffle", configs.find("model", "ps_version"))
         yield _fact("feature_layer", configs.find("model", "select_layer"))
         return
@@ -179,16 +185,14 @@ def _pixel_facts(configs: Configs, ops: list[dict[str, object]], path: FeaturePa
             note = f"the model normalises by its buffer {inside[role]}"
             yield Fact(name, None, Confidence.ABSENT, evidence(off.src if off is not None else ()), note=note)
             continue
-        found = configs.processor_value(name)
-        value = found_from(found) if found is not None else constant_of(configs.code, role) or configs.find("model", name)
+        value = configs.preprocessing(name) or constant_of(configs.code, role) or configs.find("model", name)
         if value is not None:
             yield _fact(name, _three(value))
         else:
             named = named_constant(configs.code, role)
             yield Fact(name, named.value, Confidence.LIKELY, evidence(named.sources)) if named else _fact(name, None)
-    resample = configs.processor_value("resample")
-    value = found_from(resample) if resample is not None else constant_of(configs.code, "resample")
-    yield _fact("resample", Found(resample_name(value.value), value.sources) if value is not None else None)
+    value = configs.preprocessing("resample") or constant_of(configs.code, "resample")
+    yield _fact("resample", replace(value, value=resample_name(value.value)) if value is not None else None)
     yield rescale_fact(configs)
     yield scheme_fact(configs)
 

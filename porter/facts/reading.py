@@ -17,8 +17,10 @@ from porter.facts.tokens import token_facts
 from porter.facts.towers import config_of, read_value
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
+from porter.source.interpreter import Stop
 from porter.source.values import plain
 
+MIN_BUDGET = 60_000
 FROM_FACTS = {"downsample_ratio": "downsample_ratio", "ps_version": "pixel_shuffle", "select_layer": "feature_layer"}
 FACT_OF = {
     "force_image_size": "image_size", "min_dynamic_patch": "min_tiles", "max_dynamic_patch": "max_tiles",
@@ -62,7 +64,10 @@ def infer(snapshot: Snapshot) -> RepoReading:
     language = language_module(code)
     if language is not None and config_of(language[1]) is not None:
         configs.text = config_of(language[1])
-    path = feature_path(configs)
+    try:
+        path = feature_path(configs)
+    except (Stop, RecursionError):
+        path = None
     facts: dict[str, Fact] = {}
     parts: list[Callable[[], list[Fact]]] = [
         lambda: list(identity_facts(snapshot, code)),
@@ -72,8 +77,11 @@ def infer(snapshot: Snapshot) -> RepoReading:
     ]
     problems = list(code.problems)
     for part in parts:
-        for fact in part():
-            facts[fact.name] = fact
+        code.run.budget = max(code.run.budget, MIN_BUDGET)
+        try:
+            facts.update({fact.name: fact for fact in part()})
+        except (Stop, RecursionError):
+            problems.append("the remote code is too large to follow to its end")
     return RepoReading(snapshot, ModelFacts(facts), configs, tuple(problems))
 
 

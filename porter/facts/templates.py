@@ -50,12 +50,13 @@ def template_placeholder(snapshot: Snapshot) -> tuple[str, Evidence] | None:
         if not tests_image:
             continue
         text = _written(branch.body)
-        if text.strip():
+        if text is not None and text.strip():
             return text.strip(), Evidence(found[0], f"line {branch.lineno}", text.strip()[:80])
     return None
 
 
-def _written(body: list[object]) -> str:
+def _written(body: list[object]) -> str | None:
+    """The literal text of a branch; None when something computed (an image number) stands in it."""
     from jinja2 import nodes
 
     parts: list[str] = []
@@ -68,4 +69,6 @@ def _written(body: list[object]) -> str:
                     parts.append(item.data)
                 elif isinstance(item, nodes.Const) and isinstance(item.value, str):
                     parts.append(item.value)
+                else:
+                    return None
     return "".join(parts)

@@ -69,7 +69,7 @@ class Frame:
 class Interpreter:
     """Follows code of one code base. `notes` collects what could not be decided, with file and line."""
 
-    def __init__(self, code: CodeBase, budget: int = 400_000, max_depth: int = 40) -> None:
+    def __init__(self, code: CodeBase, budget: int = 250_000, max_depth: int = 40) -> None:
         self.code = code
         self.budget = budget
         self.max_depth = max_depth
