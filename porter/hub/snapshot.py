@@ -23,7 +23,7 @@ class RepoRef:
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """One checkpoint tensor. `shape` and `dtype` (safetensors spelling, e.g. `BF16`) are None when only an index is known."""
+    """One checkpoint tensor. `shape` and `dtype` (safetensors' word: `BF16`) are None when only an index is known."""
 
     name: str
     file: str
@@ -49,8 +49,8 @@ class TensorTable:
 class AutoMapEntry:
     """One `auto_map` target, wherever the map stands.
 
-    `owner` is the JSON path of the map (`config.json`, `config.json:vision_config`, `tokenizer_config.json`); `file` is the
-    path under which `Snapshot.python` holds the text: `module.py`, or `ORG/NAME--module.py` for another repo.
+    `owner` is the JSON path of the map (`config.json`, `config.json:vision_config`, `tokenizer_config.json`); `file` is
+    the path under which `Snapshot.python` holds the text: `module.py`, or `ORG/NAME--module.py` for another repo.
     """
 
     owner: str
@@ -66,8 +66,8 @@ class AutoMapEntry:
 class Snapshot:
     """One repo at one commit.
 
-    `json` holds the parsed JSON files, `text` the raw text of every file read (JSON, templates, licence), `python` the remote
-    code by path. `absent` are known file names that the repo does not have; `listing` all file names, when known.
+    `json` holds the parsed JSON files, `text` the raw text of every file read (JSON, templates, licence), `python` the
+    remote code by path. `absent` are known file names that the repo does not have; `listing` all file names.
     """
 
     repo: RepoRef
@@ -80,7 +80,9 @@ class Snapshot:
     listing: tuple[str, ...] = ()
     license: str | None = None
     binary: Mapping[str, str] = field(default_factory=dict)
-    """Tokenizer files that workers need (`tokenizer.json`, `tokenizer.model`, `vocab.json`, `merges.txt`): name -> local path."""
+    """Tokenizer files that workers need (`tokenizer.json`, `*.model`, ...): name -> local path, fetched when asked."""
+    missing_code: tuple[str, ...] = ()
+    """Relative imports of the remote code that no file of its repo answers: `file.py: from .x import y`."""
 
     def config(self) -> JSONObject:
         return self.json.get("config.json", {})

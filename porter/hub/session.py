@@ -1,0 +1,60 @@
+"""huggingface_hub's own HTTP session, with porter's patience: one place decides when to wait and when to give up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+from huggingface_hub import get_session, set_client_factory
+from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.utils import logging as hub_logging
+
+from porter.hub.failures import Busy, CutShort, is_transport
+
+Result = TypeVar("Result")
+
+WAITS = (0.5, 1.0, 2.0, 4.0)
+LONGEST_WAIT = 60.0
+TRANSPORT_TRIES = 3
+TIMEOUT = 20.0
+"""Seconds for connecting and between two packets; huggingface_hub's own session waits for ever."""
+
+
+@cache
+def prepare() -> None:
+    """Sessions made from now on raise Busy for 429 and 5xx: huggingface_hub's own unbounded waits never start."""
+    usual = get_session()
+    kind: Any = type(usual)
+    hooks = {**usual.event_hooks, "response": [*usual.event_hooks.get("response", []), refuse_busy]}
+    set_client_factory(lambda: kind(event_hooks=hooks, follow_redirects=True, timeout=TIMEOUT))
+    disable_progress_bars()
+    hub_logging.set_verbosity_error()
+
+
+def refuse_busy(response: Any) -> None:
+    if response.status_code == 429 or response.status_code >= 500:
+        raise Busy(response.status_code, seconds(response.headers.get("Retry-After")))
+
+
+def seconds(header: str | None) -> float | None:
+    """`Retry-After` in seconds; the form with a date is treated as absent."""
+    return float(header) if header is not None and header.strip().isdigit() else None
+
+
+def patiently(action: Callable[[], Result]) -> Result:
+    """Runs `action` again after 429, 5xx and broken connections; the last failure is raised."""
+    for number, wait in enumerate(WAITS, start=1):
+        try:
+            return action()
+        except Busy as busy:
+            pause = busy.retry_after if busy.retry_after is not None else wait
+            if pause > LONGEST_WAIT:
+                raise
+        except Exception as error:
+            if not (isinstance(error, CutShort) or is_transport(error)) or number >= TRANSPORT_TRIES:
+                raise
+            pause = wait
+        time.sleep(pause)
+    return action()
