@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Built:
-    """A module tree on the meta device. `config` is vLLM's own; `synthetic` tells that the config class was made here."""
+    """A module tree on the meta device; `config` is vLLM's own, `synthetic` when its class was made here."""
 
     model: Any
     config: Any
@@ -94,7 +94,11 @@ def _config_base() -> Any:
 
 
 def _nested(key: str, value: Any) -> Any:
-    if not isinstance(value, dict) or not key.endswith("_config") or key in ("quantization_config", "generation_config"):
+    if (
+        not isinstance(value, dict)
+        or not key.endswith("_config")
+        or key in ("quantization_config", "generation_config")
+    ):
         return value
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-RUNTIME_BUFFERS = ("_k_scale", "_v_scale", "_q_scale", "_prob_scale")
-
 
 def handle(payload: dict[str, Any]) -> dict[str, Any]:
     from porter_worker.build import build
@@ -26,6 +24,7 @@ def describe(model: Any) -> list[dict[str, Any]]:
         record = _record(name, tensor, kind, None if tied_to == name else tied_to)
         record["fused"] = constituents(model, name, tensor) if kind == "param" else []
         record["rows"] = _vocabulary_rows(model, name)
+        record["loadable"] = kind == "param" or not _belongs_to_vllm(model, name)
         records.append(record)
     return records
 
@@ -35,7 +34,7 @@ def tensors_of(model: Any) -> Iterator[tuple[str, Any, str]]:
     for name, tensor in model.named_parameters(remove_duplicate=False):
         yield name, tensor, "param"
     for path, module in model.named_modules():
-        volatile = getattr(module, "_non_persistent_buffers_set", set())
+        volatile: set[str] = getattr(module, "_non_persistent_buffers_set", set())
         for leaf, tensor in module.named_buffers(recurse=False):
             if leaf not in volatile:
                 yield f"{path}.{leaf}" if path else leaf, tensor, "buffer"
@@ -48,9 +47,14 @@ def _record(name: str, tensor: Any, kind: str, tied_to: str | None) -> dict[str,
         "dtype": str(tensor.dtype).removeprefix("torch."),
         "kind": kind,
         "persistent": True,
-        "loadable": name.rpartition(".")[2] not in RUNTIME_BUFFERS,
         "tied_to": tied_to,
     }
+
+
+def _belongs_to_vllm(model: Any, name: str) -> bool:
+    """Buffers of vLLM's own layers (cache scales and the like) are set at run time, never by a checkpoint."""
+    owner = model.get_submodule(name.rpartition(".")[0])
+    return type(owner).__module__.startswith(("vllm.model_executor.layers.", "vllm.attention."))
 
 
 def _vocabulary_rows(model: Any, name: str) -> int | None:

@@ -1,0 +1,210 @@
+"""From what a worker saw while loading to a report: every tensor and parameter in the lists it belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from porter.hub.snapshot import TensorInfo, TensorTable
+from porter.jsontypes import JSONObject
+from porter.weights.patterns import template_of
+from porter.weights.report import Bytes, Finding, Totals, WeightsReport
+
+_SHAPE_ERROR = re.compile(r"AssertionError|shape|size|dimension|narrow|out of range|start \(", re.IGNORECASE)
+_FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+_RUN_TIME = {
+    "inv_freq": "rotary cache, computed at run time",
+    "cos_cached": "rotary cache, computed at run time",
+    "sin_cached": "rotary cache, computed at run time",
+    "position_ids": "position numbers, computed at run time",
+    "masked_bias": "attention mask, computed at run time",
+    "num_batches_tracked": "training counter",
+}
+_SIDE = re.compile(
+    r"\.(absmax|quant_map|nested_absmax|nested_quant_map|quant_state\.\w+|SCB|weight_format|g_idx|weight_scale(_inv)?"
+    r"|input_scale|weight_zero_point|scales|qzeros)$"
+)
+_TAIL = re.compile(r"(^|\.)(post_layernorm|layer_norm_post|ln_post|head|pooler|attn_pool)\.")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One row of the worker's parameter table, with the checkpoint-side names it can be filled from."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    kind: str
+    loadable: bool
+    tied_to: str | None
+    rows: int | None
+    parts: tuple[tuple[str, tuple[int, ...]], ...]
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """The shape in a checkpoint, where a vocabulary has no padding."""
+        return self.shape if self.rows is None else (self.rows, *self.shape[1:])
+
+
+def parameters_of(answer: Mapping[str, Any]) -> tuple[Parameter, ...]:
+    """The `parameters` table of a worker's answer."""
+    return tuple(
+        Parameter(
+            row["name"],
+            tuple(row["shape"]),
+            row["dtype"],
+            row["kind"],
+            row["loadable"],
+            row["tied_to"],
+            row["rows"],
+            tuple((part["name"], tuple(part["shape"])) for part in row["fused"]),
+        )
+        for row in answer["parameters"]
+    )
+
+
+def report_of(
+    parameters: Sequence[Parameter], case: Mapping[str, Any], table: TensorTable, *, notes: tuple[str, ...] = ()
+) -> WeightsReport:
+    """One case of the worker's `join` answer against the checkpoint that it was given."""
+    seen = _Seen(parameters, case, table)
+    by_list: dict[str, list[Finding]] = {"unmapped": [], "shape": [], "dropped": []}
+    for tensor in table.tensors:
+        if not case["tensors"][tensor.name]["filled"]:
+            where, finding = seen.unfilled(tensor)
+            by_list[where].append(finding)
+    by_list["shape"] += seen.dtype_clashes()
+    coverage = case["parameters"]
+    wanted = seen.wanted
+    return WeightsReport(
+        totals=Totals(
+            tensors=len(table.tensors),
+            parameters=len(wanted),
+            elements=sum(coverage[p.name]["expected"] for p in wanted),
+            filled=sum(coverage[p.name]["covered"] for p in wanted),
+            mapped=sum(1 for tensor in table.tensors if case["tensors"][tensor.name]["filled"]),
+        ),
+        unmapped=tuple(by_list["unmapped"]),
+        missing=tuple(seen.missing(by_list["shape"])),
+        shape=tuple(by_list["shape"]),
+        duplicate=tuple(seen.duplicates()),
+        partial=tuple(seen.partial()),
+        dropped=tuple(by_list["dropped"]),
+        errors=tuple(case["errors"]),
+        bytes=Bytes(table.bytes_fetched, table.bytes_total),
+        notes=(*table.notes, *notes),
+    )
+
+
+class _Seen:
+    """The worker's observations with the look-ups that classification needs."""
+
+    def __init__(self, parameters: Sequence[Parameter], case: Mapping[str, Any], table: TensorTable) -> None:
+        self.case = case
+        self.table = table
+        self.wanted = [p for p in parameters if p.loadable and p.tied_to is None]
+        self.tied = {p.name: p.tied_to for p in parameters if p.tied_to is not None}
+        self.owner = {name: p for p in self.wanted for name in (p.name, *(part for part, _ in p.parts))}
+        self.shapes = {p.name: p.stored_shape for p in self.wanted} | {n: s for p in self.wanted for n, s in p.parts}
+        self.templates = _highest_numbers(self.owner)
+
+    def unfilled(self, tensor: TensorInfo) -> tuple[str, Finding]:
+        """Which list a tensor that filled nothing belongs to, and why."""
+        seen = self.case["tensors"][tensor.name]
+        mapped, error = seen["mapped"], seen["error"]
+        if error is not None:
+            return self._refused(tensor, mapped, error)
+        reason = self._purpose(tensor.name, mapped, seen["dropped"])
+        if reason is not None:
+            return "dropped", Finding(tensor.name, reason)
+        return "unmapped", Finding(tensor.name, "skipped in silence by load_weights", {"mapped_to": mapped})
+
+    def _refused(self, tensor: TensorInfo, mapped: str, error: str) -> tuple[str, Finding]:
+        expected = self.shapes.get(mapped)
+        differs = expected is not None and tensor.shape is not None and expected != tensor.shape
+        if differs or (expected is None and tensor.shape is not None and _SHAPE_ERROR.match(error)):
+            detail: JSONObject = {
+                "mapped_to": mapped,
+                "got": list(tensor.shape or ()),
+                "expected": list(expected) if expected is not None else None,
+            }
+            said = f"has shape {list(tensor.shape or ())}, the parameter takes {list(expected)}" if expected else error
+            return "shape", Finding(tensor.name, said, detail)
+        return "unmapped", Finding(tensor.name, error, {"mapped_to": mapped})
+
+    def _purpose(self, name: str, mapped: str, dropped: bool) -> str | None:
+        """Why a tensor is left out on purpose; None when nobody said so."""
+        leaf = name.rpartition(".")[2]
+        if leaf in _RUN_TIME:
+            return _RUN_TIME[leaf]
+        if dropped:
+            return "dropped by the mapper"
+        if mapped in self.tied:
+            return f"tied to {self.tied[mapped]}"
+        if _SIDE.search(name):
+            return "quantiser side tensor"
+        template, numbers = template_of(mapped)
+        highest = self.templates.get(template)
+        if highest is not None and any(n > high for n, high in zip(numbers, highest, strict=True)):
+            return "layer beyond those that the model uses"
+        return self._tower_tail(mapped)
+
+    def _tower_tail(self, mapped: str) -> str | None:
+        found = _TAIL.search(mapped)
+        stem = mapped[: found.start()] if found else ""
+        if stem and mapped not in self.owner and any(name.startswith(stem + ".") for name in self.owner):
+            return "unused end of a tower that stops at an earlier layer"
+        return None
+
+    def dtype_clashes(self) -> Iterable[Finding]:
+        """Integers that landed in a floating-point parameter."""
+        dtypes = {p.name: p.dtype for p in self.wanted}
+        for tensor in self.table.tensors:
+            for name in self.case["tensors"][tensor.name]["filled"]:
+                kind = dtypes.get(name, "")
+                if tensor.dtype not in (None, *_FLOATS) and ("float" in kind):
+                    detail: JSONObject = {"mapped_to": name, "got": tensor.dtype, "expected": kind}
+                    yield Finding(tensor.name, f"{tensor.dtype} stored for a {kind} parameter", detail)
+
+    def missing(self, misshapen: Sequence[Finding]) -> Iterable[Finding]:
+        """Parameters without any source, unless a tensor meant for them is already listed for its shape."""
+        blamed = {self.owner[str(f.detail["mapped_to"])].name for f in misshapen if f.detail["mapped_to"] in self.owner}
+        for parameter in self.wanted:
+            row = self.case["parameters"][parameter.name]
+            if row["expected"] and not row["covered"] and parameter.name not in blamed:
+                parts = [name for name, _ in parameter.parts]
+                said = f"no checkpoint tensor fills this {'buffer' if parameter.kind == 'buffer' else 'parameter'}"
+                yield Finding(parameter.name, said, {"shape": list(parameter.shape), "filled_from": list(parts)})
+
+    def partial(self) -> Iterable[Finding]:
+        """Parameters with some elements filled and others not; the parts that never came are named."""
+        arrived = {row["mapped"] for row in self.case["tensors"].values() if row["filled"]}
+        for parameter in self.wanted:
+            row = self.case["parameters"][parameter.name]
+            if 0 < row["covered"] < row["expected"]:
+                absent = [name for name, _ in parameter.parts if name not in arrived]
+                said = f"{row['covered']} of {row['expected']} elements filled"
+                yield Finding(parameter.name, said, {"absent": list(absent), "covered": row["covered"]})
+
+    def duplicates(self) -> Iterable[Finding]:
+        """One place claimed twice: by two tensors, or by one name in two files."""
+        for parameter in self.wanted:
+            for first, second in self.case["parameters"][parameter.name]["clashes"]:
+                yield Finding(second, f"fills {parameter.name}, as {first} does", {"mapped_to": parameter.name})
+        for name, count in Counter(tensor.name for tensor in self.table.tensors).items():
+            if count > 1:
+                files = [tensor.file for tensor in self.table.tensors if tensor.name == name]
+                yield Finding(name, f"stands in {count} files: {', '.join(files)}", {"files": list(files)})
+
+
+def _highest_numbers(names: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    highest: dict[str, tuple[int, ...]] = {}
+    pick: Callable[[int, int], int] = max
+    for name in names:
+        template, numbers = template_of(name)
+        known = highest.get(template, numbers)
+        highest[template] = tuple(map(pick, known, numbers))
+    return highest

@@ -1,0 +1,112 @@
+"""What became of every checkpoint tensor and every parameter element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from porter.jsontypes import JSON, JSONObject
+from porter.weights.mapper import NameRules
+from porter.weights.patterns import group_names
+
+FAULTS = ("unmapped", "missing", "shape", "duplicate", "partial")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One tensor or parameter, and why it stands in its list. `detail` holds what a script may want."""
+
+    name: str
+    reason: str
+    detail: JSONObject = field(default_factory=dict)
+
+    def to_json(self) -> JSONObject:
+        return {"name": self.name, "reason": self.reason, **self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts; `elements` are parameter elements that a checkpoint must fill, `filled` those that it does."""
+
+    tensors: int
+    parameters: int
+    elements: int
+    filled: int
+    mapped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """`fetched` from the Hub to know this, beside the size of the whole checkpoint when it is known."""
+
+    fetched: int = 0
+    checkpoint: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsReport:
+    """A checkpoint against a port. `names_only`: shapes were not known, or the port was not built."""
+
+    totals: Totals
+    unmapped: tuple[Finding, ...] = ()
+    missing: tuple[Finding, ...] = ()
+    shape: tuple[Finding, ...] = ()
+    duplicate: tuple[Finding, ...] = ()
+    partial: tuple[Finding, ...] = ()
+    dropped: tuple[Finding, ...] = ()
+    errors: tuple[str, ...] = ()
+    suggested_mapper: NameRules | None = None
+    bytes: Bytes = Bytes()
+    names_only: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is left over on either side; what was dropped on purpose does not count."""
+        return not self.errors and not any(self.findings(name) for name in FAULTS)
+
+    def findings(self, name: str) -> tuple[Finding, ...]:
+        found: tuple[Finding, ...] = getattr(self, name)
+        return found
+
+    def to_json(self) -> JSONObject:
+        lists: JSONObject = {name: [f.to_json() for f in self.findings(name)] for name in (*FAULTS, "dropped")}
+        totals = self.totals
+        return {
+            "ok": self.ok,
+            "totals": {
+                "tensors": totals.tensors,
+                "parameters": totals.parameters,
+                "elements": totals.elements,
+                "filled": totals.filled,
+                "mapped": totals.mapped,
+                **{name: len(self.findings(name)) for name in (*FAULTS, "dropped")},
+            },
+            **lists,
+            "suggested_mapper": self.suggested_mapper.to_json() if self.suggested_mapper else {},
+            "bytes": {"fetched": self.bytes.fetched, "checkpoint": self.bytes.checkpoint},
+            "names_only": self.names_only,
+            "errors": _json_list(self.errors),
+            "notes": _json_list(self.notes),
+        }
+
+
+def _json_list(lines: tuple[str, ...]) -> JSON:
+    return list(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line for people: a pattern, how many names it stands for, and the reason they share."""
+
+    pattern: str
+    count: int
+    reason: str
+
+
+def summary(findings: tuple[Finding, ...]) -> tuple[Line, ...]:
+    """Findings grouped by reason, then by pattern; a reason that names its tensor is shown for the first of a group."""
+    lines = []
+    by_name = {finding.name: finding for finding in findings}
+    for group in group_names(finding.name for finding in findings):
+        lines.append(Line(group.pattern, len(group.names), by_name[group.names[0]].reason))
+    return tuple(lines)

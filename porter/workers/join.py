@@ -1,0 +1,236 @@
+"""Job: run a port's own load_weights on tensors without data and say where every tensor and every element went.
+
+vLLM's own strictness is not enough: Linear, embedding and head layers may stay unfilled without an error, and
+unexpected biases are skipped in silence. Here every checkpoint name and every parameter element is accounted for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+Tensor = tuple[str, Any]
+
+_DTYPES = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8",
+    "BOOL": "bool", "U16": "uint16", "U32": "uint32", "U64": "uint64",
+}  # fmt: skip
+
+
+def handle(payload: dict[str, Any]) -> dict[str, Any]:
+    """`payload`: as for `build`, plus `tensors` [[name, dtype, shape]] or `cases`, a list of such lists."""
+    from vllm.config import set_current_vllm_config
+
+    from porter_worker.build import build
+    from porter_worker.parameters import describe
+
+    built = build(payload)
+    records = describe(built.model)
+    cases = payload.get("cases") or [payload["tensors"]]
+    with set_current_vllm_config(built.config):
+        joined = [Join(built.model, records, case).run() for case in cases]
+    return {**built.about(), "parameters": records, "cases": joined}
+
+
+@dataclass
+class Join:
+    """One checkpoint against one model. `current` is the name that the loader asked for last."""
+
+    model: Any
+    records: list[dict[str, Any]]
+    tensors: list[Any]
+    current: str | None = None
+    dropped: set[str] = field(default_factory=set)
+    mapped: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    final_errors: list[str] = field(default_factory=list)
+    recorder: Any = None
+
+    def run(self) -> dict[str, Any]:
+        self.recorder = self._recorder()
+        with _watched_mappers(self._saw_name):
+            sources = self._sources()
+            with self.recorder.mode():
+                self._feed(sources)
+        return self._answer()
+
+    def _recorder(self) -> Any:
+        from porter_worker.parameters import tensors_of
+        from porter_worker.recorder import Recorder, storage_of
+
+        targets: dict[int, Any] = {}
+        for name, tensor, _ in tensors_of(self.model):
+            targets.setdefault(storage_of(tensor), (name, tuple(tensor.shape), tuple(tensor.stride())))
+        return Recorder(targets)
+
+    def _sources(self) -> list[Tensor]:
+        import torch
+
+        accepted = {part["name"]: _stored_shape(part) for record in self.records for part in [record, *record["fused"]]}
+        sources = []
+        for name, dtype, shape in self.tensors:
+            if shape is None:
+                shape = accepted.get(self._destination(name), [1])
+            kind = getattr(torch, _DTYPES.get(dtype or "BF16", "uint8"), torch.uint8)
+            tensor = torch.empty(shape, dtype=kind, device="meta")
+            self.recorder.name_source(tensor, name)
+            sources.append((name, tensor))
+        return sources
+
+    def _destination(self, name: str) -> str:
+        mapper = getattr(self.model, "hf_to_vllm_mapper", None)
+        rename = getattr(mapper, "get_rename_mapper", lambda: mapper)()
+        return (rename.apply_list([name]) or [name])[0] if rename is not None else name
+
+    def _saw_name(self, given: str, result: Any) -> None:
+        if self.current is None:
+            return
+        if result is None:
+            self.dropped.add(self.current)
+        else:
+            # The outermost mapper speaks first; inner ones only see the rest of the name.
+            self.mapped.setdefault(self.current, result[0] if isinstance(result, tuple) else str(result))
+
+    def _feed(self, sources: list[Tensor]) -> None:
+        """Goes on behind each tensor that makes the loader raise; a loader that reads ahead is bisected instead."""
+        rest = sources
+        while rest:
+            before = {name: len(fills) for name, fills in self.recorder.fills.items()}
+            stream = _Stream(self, rest)
+            try:
+                self.model.load_weights(iter(stream))
+                return
+            except Exception as error:
+                if stream.read_ahead(before):
+                    self._forget(before)
+                    self._bisect(rest, error)
+                    return
+                if stream.exhausted:
+                    self.final_errors.append(_line(error))
+                    return
+                self.errors[rest[stream.count - 1][0]] = _line(error)
+                rest = rest[stream.count :]
+
+    def _bisect(self, sources: list[Tensor], error: Exception) -> None:
+        if len(sources) == 1:
+            self.errors[sources[0][0]] = _line(error)
+            return
+        middle = len(sources) // 2
+        for half in (sources[:middle], sources[middle:]):
+            before = {name: len(fills) for name, fills in self.recorder.fills.items()}
+            try:
+                self.model.load_weights(iter(_Stream(self, half)))
+            except Exception as deeper:
+                self._forget(before)
+                self._bisect(half, deeper)
+
+    def _forget(self, before: dict[str, int]) -> None:
+        fills = self.recorder.fills
+        self.recorder.fills = {name: fills[name][:count] for name, count in before.items()}
+
+    def _answer(self) -> dict[str, Any]:
+        filled: dict[str, dict[str, int]] = {}
+        for target, fills in self.recorder.fills.items():
+            for fill in fills:
+                size = sum(high - low for low, high in fill.intervals)
+                for source in fill.sources:
+                    row = filled.setdefault(source, {})
+                    row[target] = row.get(target, 0) + size
+        return {
+            "tensors": {
+                name: {
+                    "filled": filled.get(name, {}),
+                    "error": self.errors.get(name),
+                    "dropped": name in self.dropped,
+                    "mapped": self.mapped.get(name, name),
+                }
+                for name, *_ in self.tensors
+            },
+            "parameters": {record["name"]: self._coverage(record) for record in self.records},
+            "errors": self.final_errors,
+        }
+
+    def _coverage(self, record: dict[str, Any]) -> dict[str, Any]:
+        from porter_worker.recorder import coverage
+
+        expected = 1
+        for position, size in enumerate(record["shape"]):
+            rows = record["rows"] if position == 0 and record["rows"] is not None else size
+            expected *= min(rows, size)
+        covered, clashes = coverage(self.recorder.fills.get(record["name"], []), expected)
+        return {"expected": expected, "covered": covered, "clashes": clashes}
+
+
+class _Stream:
+    """The tensors in order, noting how far the loader read and whether anything was written meanwhile."""
+
+    def __init__(self, join: Join, tensors: list[Tensor]) -> None:
+        self._join = join
+        self._tensors = tensors
+        self.count = 0
+        self.exhausted = False
+        self._fills_at_end: int | None = None
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for name, tensor in self._tensors:
+            self.count += 1
+            self._join.current = name
+            if self.count == len(self._tensors):
+                self._fills_at_end = self._fills()
+            yield name, tensor
+        self.exhausted = True
+        self._join.current = None
+
+    def _fills(self) -> int:
+        return sum(len(fills) for fills in self._join.recorder.fills.values())
+
+    def read_ahead(self, before: dict[str, int]) -> bool:
+        """All was read before anything was written, so the last name read is not the one to blame."""
+        return len(self._tensors) > 1 and self.exhausted and self._fills_at_end == sum(before.values())
+
+
+def _stored_shape(part: dict[str, Any]) -> list[int]:
+    """The shape in a checkpoint, where a vocabulary has no padding."""
+    rows = part.get("rows")
+    return part["shape"] if rows is None else [rows, *part["shape"][1:]]
+
+
+def _line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0].partition(' The available')[0][:200] if text else ''}".rstrip(": ")
+
+
+class _watched_mappers:
+    """Lets every WeightsMapper tell which names it drops, while the context is open."""
+
+    _METHODS = ("_map_name_with_shard", "_map_name", "map_name")
+
+    def __init__(self, saw: Callable[[str, Any], None]) -> None:
+        self._saw = saw
+        self._original: Any = None
+
+    def __enter__(self) -> None:
+        from vllm.model_executor.models.utils import WeightsMapper
+
+        self._class = WeightsMapper
+        self._name = next(name for name in self._METHODS if hasattr(WeightsMapper, name))
+        original = self._original = getattr(WeightsMapper, self._name)
+        saw = self._saw
+
+        def watched(mapper: Any, key: str, *rest: Any) -> Any:
+            result = original(mapper, key, *rest)
+            saw(key, result)
+            return result
+
+        setattr(WeightsMapper, self._name, watched)
+
+    def __exit__(self, *_: object) -> None:
+        setattr(self._class, self._name, self._original)
+
+
+if __name__ == "__main__":
+    from porter_worker.runtime import serve
+
+    serve(handle)
