@@ -1,7 +1,7 @@
 """Makes `.venv` ready: a CPU vLLM, then porter from this checkout. Standard library only; a finished step is not repeated.
 
-    python3.11 scripts/set_up.py          .venv with vLLM and porter (what `make demo` needs)
-    python3.11 scripts/set_up.py --test   the same with the test extra (what `make test` needs)
+python3.11 scripts/set_up.py          .venv with vLLM and porter (what `make demo` needs)
+python3.11 scripts/set_up.py --test   the same with the test extra (what `make test` needs)
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def site_packages() -> Path:
 
 def make_venv() -> None:
     if sys.version_info < (3, 11):
-        raise StepFailed(f"vLLM needs Python 3.11 or newer, this is {sys.version.split()[0]}: make PYTHON=python3.11 demo")
+        raise StepFailed(
+            f"vLLM needs Python 3.11 or newer, this is {sys.version.split()[0]}: make PYTHON=python3.11 demo"
+        )
     venv.EnvBuilder(with_pip=True, clear=VENV.exists(), symlinks=os.name != "nt").create(VENV)
 
 

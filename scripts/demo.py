@@ -1,0 +1,74 @@
+"""`make demo`: one command takes the bundled example repo to a plugin that vLLM runs, and compares the two.
+
+Everything is written below `.demo/`; the example's random weights are drawn there from a seed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "examples" / "skylark-vl"
+DEMO = ROOT / ".demo"
+REPO = DEMO / EXAMPLE.name
+PLUGIN = DEMO / "out"
+PORTER = Path(sys.executable).parent / "porter"
+WEIGHTS = REPO / "model.safetensors"
+
+
+def prepare_repo() -> None:
+    """The example with weights, made again whenever the bundled files are newer."""
+    newest = max(path.stat().st_mtime for path in (*EXAMPLE.rglob("*"), ROOT / "examples" / "make_weights.py"))
+    if WEIGHTS.is_file() and WEIGHTS.stat().st_mtime >= newest:
+        return
+    print("demo: drawing the example's weights from seed 0 ...", flush=True)
+    shutil.rmtree(REPO, ignore_errors=True)
+    shutil.copytree(EXAMPLE, REPO)
+    with (DEMO / "weights.log").open("w", encoding="utf-8") as log:
+        command = [sys.executable, str(ROOT / "examples" / "make_weights.py"), str(REPO), "--seed", "0"]
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(DEMO / "modules")}
+        subprocess.run(command, stdout=log, stderr=log, env=environment, check=True)
+
+
+def port() -> int:
+    command = ["new-model", shown(REPO), "--plugin", shown(PLUGIN), "--yes", "--trust-remote-code"]
+    print(f"$ {shown(PORTER)} {' '.join(command)}", flush=True)
+    return subprocess.run([str(PORTER), *command], cwd=ROOT, check=False).returncode
+
+
+def shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def checks() -> Iterator[str]:
+    """What the port's own record says was checked, one line each."""
+    record = json.loads((PLUGIN / "porter.json").read_text(encoding="utf-8"))
+    for check in record.get("checks") or ():
+        detail = f": {check['detail']}" if check.get("detail") else ""
+        yield f"  {check['status']:<9} {check['name']}{detail}"
+
+
+def main() -> int:
+    start = time.monotonic()
+    DEMO.mkdir(exist_ok=True)
+    prepare_repo()
+    code = port()
+    if code:
+        print(f"demo: porter ended with exit code {code}", file=sys.stderr)
+        return code
+    print(f"\ndemo: {EXAMPLE.name} became {shown(PLUGIN)} and was checked in {time.monotonic() - start:.0f} s:")
+    print("\n".join(checks()))
+    print(f"\nNext, type:  cd {shown(PLUGIN)} && less PORT.md")
+    print(f"Your model:  {shown(PORTER)} new-model ORG/NAME --plugin OUT")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
