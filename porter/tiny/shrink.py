@@ -265,7 +265,7 @@ def _shrink_images(docs: Documents, towers: Sequence[Part], request: Request) ->
     patch = next((part.sizes["patch_size"] for part in towers if "patch_size" in part.sizes), None)
     stated = next((part.sizes["image_size"] for part in towers if "image_size" in part.sizes), None)
     tile = request.tile or stated
-    if patch is None or tile is None or tile <= TINY_IMAGE:
+    if patch is None or tile is None or tile <= TINY_IMAGE or not _states_tile(docs, towers, tile):
         return tile
     new = rules.tiny_grid(patch, request.merge)
     sizes = {tile: new}
@@ -283,15 +283,20 @@ def _shrink_images(docs: Documents, towers: Sequence[Part], request: Request) ->
     return new
 
 
+def _states_tile(docs: Documents, towers: Sequence[Part], tile: int) -> bool:
+    """Whether the tile stands in a document, or the tower's config class takes it: code alone cannot be shrunk."""
+    stated = any(as_int(value) == tile and _is_size(path) for doc in docs.files.values() for path, value in walk(doc))
+    return stated or any(part.sizes.get("image_size") == tile for part in towers)
+
+
+def _is_size(path: Path) -> bool:
+    named = any(mark in step for step in path for mark in ("size", "resolution", "tile"))
+    return named and not path[-1].startswith(("hidden", "intermediate", "vocab"))
+
+
 def _shrink_image_value(docs: Documents, file: str, path: Path, value: JSON, sizes: Mapping[int, int]) -> None:
     size = as_int(value)
-    names_size = any("size" in step or "resolution" in step or "tile" in step for step in path)
-    if (
-        size in sizes
-        and names_size
-        and size is not None
-        and not path[-1].startswith(("hidden", "intermediate", "vocab"))
-    ):
+    if size is not None and size in sizes and _is_size(path):
         docs.set(file, path, sizes[size])
 
 

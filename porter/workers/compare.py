@@ -3,8 +3,8 @@
 Request  {pairs: [{set, reference, engine}], prompts: [name]}
 Answer   {rows: [{set, prompt, ids_equal, greedy_equal, max_logprob_diff, embed_diff, steps, ids}]}
 
-`max_logprob_diff` is absolute, over all steps up to the first where the greedy tokens part; `embed_diff` is relative to the
-largest reference value, null where one side has no embeddings or their shapes differ.
+`max_logprob_diff` is absolute, over all steps up to the first where the greedy tokens part; `embed_diff` is relative to
+the largest reference value, null where one side has no embeddings or their shapes differ.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def same_steps(left: Any, right: Any) -> int:
 
 
 def logprob_diff(left: Any, right: Any, steps: int) -> float | None:
-    """Largest absolute difference; columns beyond the smaller vocabulary are padding; equal infinities do not differ."""
+    """Largest absolute difference; columns beyond the smaller vocabulary are padding; equal infinities are equal."""
     import numpy as np
 
     width = min(left.shape[1], right.shape[1])
@@ -48,12 +48,11 @@ def compare_prompt(name: str, reference: Any, engine: Any) -> dict[str, Any]:
 
     if f"{name}.ids" not in reference or f"{name}.ids" not in engine:
         return dict.fromkeys(("ids_equal", "greedy_equal", "max_logprob_diff", "embed_diff", "steps", "ids"))
-    left, right = (
-        {key: side[f"{name}.{key}"] for key in ("ids", "tokens", "logprobs")} for side in (reference, engine)
-    )
+    sides = (reference, engine)
+    left, right = ({key: side[f"{name}.{key}"] for key in ("ids", "tokens", "logprobs")} for side in sides)
     ids_equal = bool(np.array_equal(left["ids"], right["ids"]))
     steps = same_steps(left["tokens"], right["tokens"])
-    embeds = [side[f"{name}.embeds"] if f"{name}.embeds" in side else None for side in (reference, engine)]
+    embeds = [dict(side).get(f"{name}.embeds") for side in sides]
     return {
         "ids_equal": ids_equal,
         "greedy_equal": bool(np.array_equal(left["tokens"], right["tokens"])),

@@ -1,7 +1,7 @@
 """Job: the rungs that need vLLM, in one process: config, registry, processor, load, text, image.
 
-Request  {model, out, sets: [{name, weights}], prompts: [{name, text, images}], steps, max_model_len, max_images,
-          embed_method, trust_remote_code, own_modules}
+Request  {model, out, architecture, rungs, sets: [{name, weights}], prompts: [{name, text, images}], steps,
+          max_model_len, max_images, embed_method, trust_remote_code, own_modules}
 Answer   {rungs: [{name, status, detail, seconds}], device, engine, sets: [{name, results, error}]}
 
 `weights` null = vLLM's dummy weights. `results` is an .npz file like the reference's. Each rung also is an event.
@@ -239,7 +239,7 @@ class Engine:
 
 
 def inspect_in_process() -> None:
-    """vLLM looks at a model class in a child so that CUDA may fork later; this engine forks nothing, a child costs 6 s."""
+    """vLLM looks at a model class in a child so that it may fork with CUDA later; this engine does not fork."""
     from vllm.model_executor.models import registry
 
     if hasattr(registry, "_run_in_subprocess"):
@@ -328,12 +328,17 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
     engine = Engine(payload)
     with_images = [prompt for prompt in payload["prompts"] if prompt["images"]]
     text_only = [prompt for prompt in payload["prompts"] if not prompt["images"]]
-    ladder.run("config", (), engine.parse)
-    ladder.run("registry", ("config",), lambda: engine.resolve(probe))
-    ladder.run("processor", ("config", "registry"), engine.process)
-    ladder.run("load", ("config", "registry"), lambda: engine.load(payload["sets"][0].get("weights")))
-    ladder.run("text", ("load",), lambda: engine.generate(text_only))
-    ladder.run("image", ("load",), lambda: engine.generate(with_images))
+    rungs: dict[str, tuple[tuple[str, ...], Callable[[], str]]] = {
+        "config": ((), engine.parse),
+        "registry": (("config",), lambda: engine.resolve(probe)),
+        "processor": (("config", "registry"), engine.process),
+        "load": (("config", "registry"), lambda: engine.load(payload["sets"][0].get("weights"))),
+        "text": (("load",), lambda: engine.generate(text_only)),
+        "image": (("load",), lambda: engine.generate(with_images)),
+    }
+    for name, (needs, action) in rungs.items():
+        if name in payload["rungs"]:
+            ladder.run(name, needs, action)
     sets = further_sets(engine, ladder, payload)
     if probe.poll() is None:
         probe.kill()

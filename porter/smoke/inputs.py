@@ -1,0 +1,55 @@
+"""Prompts and images of the ladder: one tile, several tiles, two images, an odd aspect, and the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from porter.facts.model import ModelFacts
+from porter.jsontypes import JSON, JSONObject
+
+RESAMPLE = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
+IMAGENET_MEAN: list[JSON] = [0.485, 0.456, 0.406]
+IMAGENET_STD: list[JSON] = [0.229, 0.224, 0.225]
+
+
+def _image(width: float, height: float, seed: int) -> JSONObject:
+    return {"width": max(1, round(width)), "height": max(1, round(height)), "seed": seed}
+
+
+def prompts(tile: int, placeholder: str, own: Path | None = None) -> list[JSONObject]:
+    """Each prompt is {name, text, images}; sizes follow the tile so that each shape of tiling is met."""
+    question = f"{placeholder}\nDescribe the picture."
+    made: list[tuple[str, str, list[JSON]]] = [
+        ("text", "The quick brown fox", []),
+        ("one tile", question, [_image(tile, tile, 1)]),
+        ("several tiles", question, [_image(2 * tile, tile, 2)]),
+        ("two images", f"A {placeholder} and {placeholder}?", [_image(tile, tile, 3), _image(tile, 2.2 * tile, 4)]),
+        ("odd aspect", question, [_image(1.25 * tile, 1.6 * tile, 5)]),
+    ]
+    if own is not None:
+        made.append(("own image", question, [{"file": str(own.resolve())}]))
+    return [{"name": name, "text": text, "images": images} for name, text, images in made]
+
+
+def tiling(facts: ModelFacts, tile: int) -> JSONObject:
+    """How an image becomes tiles, for the rewrite from facts. No mean and std where the model itself normalises."""
+    tiled = facts.value("resize_scheme") == "internvl_tiles" or facts.value("max_tiles") is not None
+    inside = any(isinstance(op, dict) and op.get("op") == "normalize" for op in _list(facts.value("feature_path")))
+    mean, std = facts.value("image_mean"), facts.value("image_std")
+    silent = mean is None and facts["image_mean"].confidence.value != "absent"
+    resample = facts.value("resample")
+    return {
+        "size": tile,
+        "min": facts.value("min_tiles") or 1,
+        "max": facts.value("max_tiles") or 1,
+        "thumbnail": bool(facts.value("use_thumbnail")),
+        "mean": None if inside else (IMAGENET_MEAN if silent else mean),
+        "std": None if inside else (IMAGENET_STD if silent else std),
+        "rescale": facts.value("rescale") is not False,
+        "resample": RESAMPLE.get(resample, 3) if isinstance(resample, str) else 3,
+        "scheme": "internvl_tiles" if tiled else "single",
+    }
+
+
+def _list(value: JSON) -> list[JSON]:
+    return value if isinstance(value, list) else []
