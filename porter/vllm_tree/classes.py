@@ -25,7 +25,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class ClassReading:
-    """One class. `file` is relative to the package, `bases` are as written, `attributes` are class-level assignments."""
+    """One class. `file` is relative to the package, `bases` are as written, `attributes` are its assignments."""
 
     name: str
     file: str

@@ -11,7 +11,7 @@ from porter.source.codebase import Definition
 from porter.vllm_tree.classes import ClassReading, find_class, lineage, parameters, read_class
 from porter.vllm_tree.tree import Tree
 
-Path = tuple[str, ...]
+ConfigPath = tuple[str, ...]
 _ROOT_READS = frozenset({"hf_config", "get_hf_config"})
 _MAX_DEPTH = 8
 # Framework bases read config on behalf of every model; what they read says nothing about one family.
@@ -48,7 +48,7 @@ class _Function:
 
 
 def config_attributes_read(
-    tree: Tree, file: str, name: str, *, at: Path = (), depth: int = _MAX_DEPTH
+    tree: Tree, file: str, name: str, *, at: ConfigPath = (), depth: int = _MAX_DEPTH
 ) -> tuple[ConfigRead, ...]:
     """Every config attribute that class `name` of `file` reads, in its bases and in the parts it builds too.
 
@@ -62,7 +62,7 @@ def config_attributes_read(
     return _unique(walk.reads)
 
 
-def scope_of(path: Path) -> tuple[str, str]:
+def scope_of(path: ConfigPath) -> tuple[str, str]:
     """The part of the config that a path is in (model, vision, text, audio) and the rest of the path."""
     for scope, words in _SCOPES:
         if len(path) > 1 and any(word in path[0] for word in words):
@@ -84,9 +84,9 @@ class _Walk:
     tree: Tree
     depth: int
     reads: list[ConfigRead] = field(default_factory=list)
-    seen: set[tuple[str, str, Path, tuple[tuple[str, Path], ...]]] = field(default_factory=set)
+    seen: set[tuple[str, str, ConfigPath, tuple[tuple[str, ConfigPath], ...]]] = field(default_factory=set)
 
-    def visit_class(self, cls: ClassReading, at: Path, bound: Mapping[str, Path], depth: int) -> None:
+    def visit_class(self, cls: ClassReading, at: ConfigPath, bound: Mapping[str, ConfigPath], depth: int) -> None:
         """Read every method of a class whose config is at `at`; `bound` are constructor arguments that hold configs."""
         key = (cls.file, cls.name, at, tuple(sorted(bound.items())))
         if key in self.seen or depth > self.depth:
@@ -104,7 +104,7 @@ class _Walk:
                 names = {**_config_parameters(method, at), **(bound if name == "__init__" else {})}
                 _Reader(self, owner.file, f"{cls.name}.{name}", at, names, classes, depth).run(method)
 
-    def visit_function(self, function: _Function, bound: Mapping[str, Path], depth: int) -> None:
+    def visit_function(self, function: _Function, bound: Mapping[str, ConfigPath], depth: int) -> None:
         key = (function.file, function.name, (), tuple(sorted(bound.items())))
         if key in self.seen or depth > self.depth:
             return
@@ -112,7 +112,7 @@ class _Walk:
         _Reader(self, function.file, function.name, None, dict(bound), {}, depth).run(function.node)
 
 
-def _config_parameters(method: ast.FunctionDef, at: Path) -> dict[str, Path]:
+def _config_parameters(method: ast.FunctionDef, at: ConfigPath) -> dict[str, ConfigPath]:
     """A parameter called `config` holds the class's own config, as everywhere in vLLM's models."""
     arguments = [*method.args.posonlyargs, *method.args.args, *method.args.kwonlyargs]
     return {argument.arg: at for argument in arguments if argument.arg in ("config", "hf_config")}
@@ -140,8 +140,8 @@ class _Reader(ast.NodeVisitor):
     walk: _Walk
     file: str
     owner: str
-    own: Path | None
-    names: dict[str, Path]
+    own: ConfigPath | None
+    names: dict[str, ConfigPath]
     classes: Mapping[str, tuple[str, str]]
     depth: int
 
@@ -197,14 +197,14 @@ class _Reader(ast.NodeVisitor):
         default = ast.unparse(node.args[2]) if call == "getattr" and len(node.args) > 2 else None
         self.record((*path, name.value), node, required=call == "getattr" and len(node.args) == 2, default=default)
 
-    def record(self, path: Path, node: ast.AST, *, required: bool = True, default: str | None = None) -> None:
+    def record(self, path: ConfigPath, node: ast.AST, *, required: bool = True, default: str | None = None) -> None:
         scope, attribute = scope_of(path)
         line = getattr(node, "lineno", 1)
         self.walk.reads.append(
             ConfigRead(".".join(path), scope, attribute, required, default, self.file, line, self.owner)
         )
 
-    def path(self, node: ast.expr) -> Path | None:
+    def path(self, node: ast.expr) -> ConfigPath | None:
         """The config path that an expression stands for; None when it is no config."""
         if isinstance(node, ast.Name):
             return self.names.get(node.id)
@@ -214,7 +214,7 @@ class _Reader(ast.NodeVisitor):
             return self.call_path(node.func)
         return None
 
-    def attribute_path(self, node: ast.Attribute) -> Path | None:
+    def attribute_path(self, node: ast.Attribute) -> ConfigPath | None:
         if isinstance(node.value, ast.Name) and node.value.id == "self":
             return self.own if node.attr in ("config", "hf_config") else None
         if node.attr in _ROOT_READS and self.path(node.value) is None:
@@ -222,7 +222,7 @@ class _Reader(ast.NodeVisitor):
         base = self.path(node.value)
         return None if base is None else (*base, node.attr)
 
-    def call_path(self, func: ast.Attribute) -> Path | None:
+    def call_path(self, func: ast.Attribute) -> ConfigPath | None:
         if func.attr in _ROOT_READS:
             return ()
         base = self.path(func.value)
@@ -258,7 +258,7 @@ class _Reader(ast.NodeVisitor):
             return read_class(home, found.node)
         return _Function(name, home, found.node) if isinstance(found.node, ast.FunctionDef) else None
 
-    def bound(self, node: ast.Call, positional: list[str]) -> dict[str, Path]:
+    def bound(self, node: ast.Call, positional: list[str]) -> dict[str, ConfigPath]:
         """Parameter name → config path, for the arguments that are whole configs."""
         given = [
             *zip(positional, node.args, strict=False),
@@ -272,5 +272,5 @@ def _positional(function: ast.FunctionDef) -> list[str]:
     return [argument.arg for argument in function.args.args if argument.arg not in ("self", "cls")]
 
 
-def _is_config(path: Path) -> bool:
+def _is_config(path: ConfigPath) -> bool:
     return not path or path[-1].endswith("config")

@@ -15,7 +15,7 @@ PREVIOUSLY = "_PREVIOUSLY_SUPPORTED_MODELS"
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """One entry. `module` is as written (`internvl`, `vllm.models.step5`); `removed` is the last version that had it."""
+    """One entry. `module` is as written (`internvl`, `vllm.models.step5`); `removed` is the last version with it."""
 
     name: str
     module: str
