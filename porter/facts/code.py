@@ -1,4 +1,5 @@
-"""The remote code of a repo, followed by the abstract interpreter: its config object, its model, and where features go."""
+"""The remote code of a repo, followed by the abstract interpreter: its config object, its model, and where
+features go."""
 
 from __future__ import annotations
 
@@ -104,7 +105,9 @@ def _read_model(reading: CodeReading, snapshot: Snapshot) -> None:
     reading.model_entry = entry
     cls = class_of(reading.run, entry)
     if cls is None:
-        reading.problems.append(f"{entry.owner}: {entry.key} names {entry.file}:{entry.class_name}, which is not in the repo")
+        reading.problems.append(
+            f"{entry.owner}: {entry.key} names {entry.file}:{entry.class_name}, which is not in the repo"
+        )
         return
     instance = Instance(cls, [reading.config], {})
     reading.model = instance
@@ -112,7 +115,8 @@ def _read_model(reading: CodeReading, snapshot: Snapshot) -> None:
 
 
 def model_entry(snapshot: Snapshot) -> AutoMapEntry | None:
-    """The model class that loading takes: the one that `architectures` names, else the first of the usual auto classes."""
+    """The model class that loading takes: the one that `architectures` names, else the first of the usual auto
+    classes."""
     entries = [entry for entry in snapshot.auto_map if entry.owner == "config.json" and entry.key in MODEL_KEYS]
     architectures = snapshot.config().get("architectures")
     named = architectures[0] if isinstance(architectures, list) and architectures else None

@@ -15,9 +15,24 @@ from porter.jsontypes import JSON
 from porter.source.values import Instance, LibraryConfig, Src, Val, from_json, plain
 
 Scope = Literal["model", "vision", "text"]
-PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "image_processor_config.json", "video_preprocessor_config.json")
+PROCESSOR_FILES = (
+    "preprocessor_config.json",
+    "processor_config.json",
+    "image_processor_config.json",
+    "video_preprocessor_config.json",
+)
 PREPROCESSING = frozenset(
-    "force_image_size image_size min_dynamic_patch max_dynamic_patch dynamic_image_size use_thumbnail image_mean image_std resample".split()
+    [
+        "force_image_size",
+        "image_size",
+        "min_dynamic_patch",
+        "max_dynamic_patch",
+        "dynamic_image_size",
+        "use_thumbnail",
+        "image_mean",
+        "image_std",
+        "resample",
+    ]
 )
 
 
@@ -40,7 +55,8 @@ class Found:
 
 @dataclass(slots=True)
 class Configs:
-    """The config objects of a repo by scope, and the processor settings. `text` and `vision` are None where there is none."""
+    """The config objects of a repo by scope, and the processor settings. `text` and `vision` are None where
+    there is none."""
 
     snapshot: Snapshot
     code: CodeReading
@@ -53,7 +69,8 @@ class Configs:
         return {"model": self.code.config, "text": self.text, "vision": self.vision}[scope]
 
     def find(self, scope: Scope, attribute: str) -> Found | None:
-        """Look an attribute up by all its spellings: facts already settled, the config object, the processor's settings."""
+        """Look an attribute up by all its spellings: facts already settled, the config object, the processor's
+        settings."""
         if scope == "model" and attribute in self.known:
             return self.known[attribute]
         value = read_value(self.code.run, self.scope(scope), spellings(attribute))
@@ -70,8 +87,11 @@ class Configs:
 
     def processor_value(self, attribute: str) -> Val | None:
         """From the processor's JSON files, then from the processor class's own defaults."""
-        for name, values in self.processor_files():
-            for spelling in (*spellings(attribute), *(("size", "crop_size") if attribute.endswith("image_size") else ())):
+        for _, values in self.processor_files():
+            for spelling in (
+                *spellings(attribute),
+                *(("size", "crop_size") if attribute.endswith("image_size") else ()),
+            ):
                 value = values.get(spelling)
                 if value is not None and value.value is not None:
                     return value
@@ -111,7 +131,8 @@ class Configs:
             yield name, values
 
     def path_of(self, scope: Scope) -> str | None:
-        """The JSON path of a scope's config in config.json: `language_config`, `parts.vision`; "" when it is the top level."""
+        """The JSON path of a scope's config in config.json: `language_config`, `parts.vision`; "" when it is
+        the top level."""
         config = self.scope(scope)
         if config is None:
             return None

@@ -1,4 +1,5 @@
-"""The way from pixels to the language model: tower, tokens dropped, pixel shuffle, connector layers, in the order of the code."""
+"""The way from pixels to the language model: tower, tokens dropped, pixel shuffle, connector layers, in the
+order of the code."""
 
 from __future__ import annotations
 
@@ -10,12 +11,24 @@ from porter.facts.code import CodeReading, methods
 from porter.facts.towers import TowerReading, read_tower
 from porter.source.interpreter import Stop, TowerShape
 from porter.source.tensors import Axis, Features, Pixels, TowerOutput, shuffle_kind
-from porter.source.values import ConstTensor, Function, Instance, Layer, Src, Val
+from porter.source.values import ClassRef, Function, Instance, Layer, Src, Val
 
 NAMES = (
-    "extract_feature", "extract_features", "get_image_features", "encode_images", "encode_image", "get_image_embeddings",
-    "get_vision_features", "encode", "vision", "image", "visual", "feature", "pixel", "embed",
-)  # fmt: skip
+    "extract_feature",
+    "extract_features",
+    "get_image_features",
+    "encode_images",
+    "encode_image",
+    "get_image_embeddings",
+    "get_vision_features",
+    "encode",
+    "vision",
+    "image",
+    "visual",
+    "feature",
+    "pixel",
+    "embed",
+)
 SKIP = ("__init__", "generate", "chat", "batch_chat", "from_pretrained", "get_input_embeddings", "set_input_embeddings")
 PIXEL_WORDS = ("pixel", "image", "tile", "patch", "frames", "x")
 
@@ -37,7 +50,8 @@ class FeaturePath:
 def read_features(reading: CodeReading, image_size: int | None, text_width: int | None) -> FeaturePath | None:
     """Follow the method that takes pixels through the tower and the connector.
 
-    `image_size` is used where the code leaves the size to the processor; `text_width` is the language model's hidden size,
+    `image_size` is used where the code leaves the size to the processor; `text_width` is the language model's
+    hidden size,
     by which the end of the path is recognised.
     """
     run = reading.run
@@ -61,16 +75,13 @@ def read_features(reading: CodeReading, image_size: int | None, text_width: int 
     return best[1] if best is not None else None
 
 
-def owner_function(owner: object, node: ast.FunctionDef, instance: Instance) -> Function:
-    from porter.source.values import ClassRef
-
-    defining = owner if isinstance(owner, ClassRef) else instance.cls
-    return Function(defining.file, node, instance, defining)
+def owner_function(owner: ClassRef, node: ast.FunctionDef, instance: Instance) -> Function:
+    return Function(owner.file, node, instance, owner)
 
 
-def candidates(reading: CodeReading) -> Iterator[tuple[object, ast.FunctionDef, Instance]]:
+def candidates(reading: CodeReading) -> Iterator[tuple[ClassRef, ast.FunctionDef, Instance]]:
     """Methods that may take pixels, likeliest names first, `forward` last."""
-    found: list[tuple[int, int, object, ast.FunctionDef, Instance]] = []
+    found: list[tuple[int, int, ClassRef, ast.FunctionDef, Instance]] = []
     for order, (path, module) in enumerate(reading.modules()):
         if not isinstance(module, Instance) or path.count(".") > 1:
             continue
@@ -99,7 +110,9 @@ def pixel_argument(node: ast.FunctionDef) -> str | None:
     names = [argument.arg for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]][1:]
     for word in PIXEL_WORDS[:-1]:
         for name in names:
-            if word in name and not name.endswith(("flags", "sizes", "mask", "size", "ids", "counts", "num", "embeds", "grid_thw")):
+            if word in name and not name.endswith(
+                ("flags", "sizes", "mask", "size", "ids", "counts", "num", "embeds", "grid_thw")
+            ):
                 return name
     return names[0] if len(names) == 1 else None
 
@@ -127,7 +140,15 @@ def _follow(
         return None
     last = max([end, *ends], key=lambda item: len(item.steps))
     ops = run.pixel_ops.get(id(tower.module), ())
-    return FeaturePath(last, tower, node.name, function.file, (Src(function.file, f"line {node.lineno}", f"def {node.name}"),), _sources(last.layer_sources), ops)
+    return FeaturePath(
+        last,
+        tower,
+        node.name,
+        function.file,
+        (Src(function.file, f"line {node.lineno}", f"def {node.name}"),),
+        _sources(last.layer_sources),
+        ops,
+    )
 
 
 def _sources(values: tuple[object, ...]) -> tuple[Src, ...]:
@@ -159,7 +180,9 @@ def operations(path: FeaturePath) -> list[dict[str, object]]:
     elif path.pixel_ops:
         ops.append({"op": "pixel_arithmetic", "steps": [list(step) for step in path.pixel_ops]})
     features = path.features
-    ops.append({"op": "tower", "attr": path.tower.attr.rpartition(".")[2], "layer": features.layer, "output": features.output})
+    ops.append(
+        {"op": "tower", "attr": path.tower.attr.rpartition(".")[2], "layer": features.layer, "output": features.output}
+    )
     if features.dropped or features.dropped_end:
         ops.append({"op": "drop_tokens", "count": features.dropped, "from_end": features.dropped_end})
     ops.extend(_arranged(path))
@@ -177,11 +200,15 @@ def _arranged(path: FeaturePath) -> list[dict[str, object]]:
         if kind != previous and not (layers and step is None and kind is None):
             ops.extend([{"op": "connector", "layers": layers}] if layers else [])
             layers = []
-            ops.append({"op": "pixel_shuffle", "version": kind[0] if kind else "other", "ratio": kind[1] if kind else None})
+            ops.append(
+                {"op": "pixel_shuffle", "version": kind[0] if kind else "other", "ratio": kind[1] if kind else None}
+            )
         previous = kind
         if step is not None:
             layers.append({key: value for key, value in step.items() if key != "axes"})
-    return [*ops, *([{"op": "connector", "layers": layers}] if layers else [])]
+    if layers:
+        ops.append({"op": "connector", "layers": layers})
+    return ops
 
 
 def _arrangements(features: Features) -> list[tuple[tuple[Axis, ...], dict[str, object]]]:
@@ -197,7 +224,3 @@ def normalization(ops: tuple[tuple[str, str], ...]) -> dict[str, object] | None:
     if len(ops) == 2 and ops[0][0] == "sub" and ops[1][0] == "div" and "?" not in (ops[0][1], ops[1][1]):
         return {"mean": ops[0][1], "std": ops[1][1]}
     return None
-
-
-def buffer_names(value: Val) -> str:
-    return value.value.name if isinstance(value.value, ConstTensor) else ""

@@ -13,7 +13,9 @@ from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
 
 COMMON = frozenset({"torch", "transformers", "numpy", "PIL", "torchvision", "typing_extensions"})
-TRANSFORMERS_NEEDS = frozenset({"packaging", "huggingface_hub", "tokenizers", "safetensors", "regex", "tqdm", "requests", "yaml", "filelock"})
+TRANSFORMERS_NEEDS = frozenset(
+    {"packaging", "huggingface_hub", "tokenizers", "safetensors", "regex", "tqdm", "requests", "yaml", "filelock"}
+)
 
 
 def identity_facts(snapshot: Snapshot, code: CodeReading) -> Iterator[Fact]:
@@ -63,7 +65,7 @@ def dependencies(code: CodeReading) -> Fact:
                 if top and not known:
                     found.setdefault(top, Evidence(file.path, f"line {getattr(node, 'lineno', 1)}", f"import {name}"))
     sure = Confidence.CERTAIN if code.run.code.texts else Confidence.ABSENT
-    return Fact("python_dependencies", sorted(found), sure, tuple(found.values())[:8])
+    return Fact("python_dependencies", [*sorted(found)], sure, tuple(found.values())[:8])
 
 
 def _imported(node: ast.AST) -> list[str]:
@@ -81,14 +83,18 @@ def modalities(snapshot: Snapshot, code: CodeReading) -> Fact:
     if vision or code.model is not None or any("ision" in key or "visual" in key for key in config):
         found["image"] = Evidence("config.json", "", "a vision config")
     for kind in ("video", "audio"):
-        keys = [key for key in config if kind in key and config[key] is not None and ("token" in key or "config" in key)]
+        keys = [
+            key for key in config if kind in key and config[key] is not None and ("token" in key or "config" in key)
+        ]
         tokens = [token for token in vocabulary.ids if kind in token.lower()]
         arguments = _forward_arguments(code, kind)
         if keys and (tokens or arguments):
             found[kind] = Evidence("config.json", keys[0], str((tokens or arguments)[0]))
         elif arguments and tokens:
             found[kind] = Evidence(arguments[0], "forward", tokens[0])
-    return Fact("modalities", sorted(found), Confidence.LIKELY if found else Confidence.UNKNOWN, tuple(found.values()))
+    return Fact(
+        "modalities", [*sorted(found)], Confidence.LIKELY if found else Confidence.UNKNOWN, tuple(found.values())
+    )
 
 
 def _forward_arguments(code: CodeReading, word: str) -> list[str]:
@@ -102,4 +108,6 @@ def _forward_arguments(code: CodeReading, word: str) -> list[str]:
 def _license(snapshot: Snapshot) -> Fact:
     if snapshot.license is None:
         return Fact("license", None, Confidence.UNKNOWN)
-    return Fact("license", snapshot.license, Confidence.CERTAIN, (Evidence("README.md or LICENSE", "", snapshot.license),))
+    return Fact(
+        "license", snapshot.license, Confidence.CERTAIN, (Evidence("README.md or LICENSE", "", snapshot.license),)
+    )

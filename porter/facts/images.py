@@ -5,22 +5,23 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import replace
+from math import prod
 
 from porter.facts.code import CodeReading, class_of, entry_for
 from porter.facts.configs import Configs, Found, evidence, found_from
 from porter.facts.features import FeaturePath, operations
 from porter.facts.model import Confidence, Fact
+from porter.facts.pixels import constant_of, named_constant, resample_name, rescale_fact, scheme_fact
 from porter.facts.tiling import tiling_bounds
 from porter.facts.towers import read_value
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
 from porter.source.codebase import snippet, where
 from porter.source.interpreter import Frame
-from porter.source.values import Function, Instance, Src, from_json, plain
+from porter.source.values import Instance, Src, from_json, plain
 
 PROCESSOR_OWNERS = ("preprocessor_config.json", "processor_config.json", "config.json", "tokenizer_config.json")
 PROCESSOR_KEYS = ("AutoImageProcessor", "AutoFeatureExtractor", "AutoProcessor")
-RESAMPLE = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 TILING = {"min_tiles": "min_dynamic_patch", "max_tiles": "max_dynamic_patch", "use_thumbnail": "use_thumbnail"}
 
 
@@ -61,7 +62,9 @@ def _single_tile(facts: list[Fact]) -> list[Fact]:
     implied: dict[str, JSON] = {"min_tiles": 1, "max_tiles": 1, "use_thumbnail": False}
     silent = [fact.name for fact in facts if fact.name in implied and fact.value is None]
     return [
-        Fact(fact.name, implied[fact.name], Confidence.LIKELY, scheme.evidence, note=scheme.note) if fact.name in silent else fact
+        Fact(fact.name, implied[fact.name], Confidence.LIKELY, scheme.evidence, note=scheme.note)
+        if fact.name in silent
+        else fact
         for fact in facts
     ]
 
@@ -89,7 +92,11 @@ def _tiling(configs: Configs) -> Iterator[Fact]:
     for name, attribute in TILING.items():
         bound = bounds.get(attribute)
         stated = configs.find("model", attribute)
-        found = bound if bound is not None and (bound.in_json or stated is None) else stated or code_value(configs, attribute)
+        found = (
+            bound
+            if bound is not None and (bound.in_json or stated is None)
+            else stated or code_value(configs, attribute)
+        )
         if found is not None and found is bound:
             configs.known[attribute] = found
         differs = bound is not None and found is not None and bound.value != found.value
@@ -107,8 +114,10 @@ def code_value(configs: Configs, attribute: str) -> Found | None:
             if not isinstance(node, ast.FunctionDef) or not _image_function(node):
                 continue
             arguments = [*node.args.posonlyargs, *node.args.args]
-            pairs = list(zip(reversed(arguments), reversed(node.args.defaults)))
-            pairs += [(a, d) for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults) if d is not None]
+            pairs = list(zip(reversed(arguments), reversed(node.args.defaults), strict=False))
+            pairs += [
+                (a, d) for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=False) if d is not None
+            ]
             for argument, default in pairs:
                 value = configs.code.run.evaluate(default, Frame(file.path, {}, None, None, 1))
                 if argument.arg in names and isinstance(plain(value), (int, float, bool, str)):
@@ -129,7 +138,9 @@ def _shuffle_facts(
     if path is None:
         switch = read_value(configs.code.run, configs.code.config, ("use_pixel_shuffle",))
         if switch is not None and plain(switch) is False:
-            yield Fact("downsample_ratio", 1.0, Confidence.LIKELY, evidence(switch.src), note="use_pixel_shuffle is off")
+            yield Fact(
+                "downsample_ratio", 1.0, Confidence.LIKELY, evidence(switch.src), note="use_pixel_shuffle is off"
+            )
         else:
             yield _fact("downsample_ratio", configs.find("model", "downsample_ratio"))
         yield _fact("pixel_shuffle", configs.find("model", "ps_version"))
@@ -143,15 +154,25 @@ def _shuffle_facts(
     yield Fact("downsample_ratio", ratio_value, Confidence.CERTAIN, (*evidence(source), *shown))
     known = version if isinstance(version, str) and version != "other" else None
     missing = Confidence.ABSENT if shuffle is None else Confidence.UNKNOWN
-    yield Fact("pixel_shuffle", known, Confidence.CERTAIN if known else missing, (*evidence(_stated(configs, "ps_version", known)), *shown))
+    yield Fact(
+        "pixel_shuffle",
+        known,
+        Confidence.CERTAIN if known else missing,
+        (*evidence(_stated(configs, "ps_version", known)), *shown),
+    )
     layer: JSON = path.features.layer
-    stated_layer = path.layer_sources if any(s.file.endswith(".json") for s in path.layer_sources) else _stated(configs, "select_layer", layer)
+    stated_layer = (
+        path.layer_sources
+        if any(s.file.endswith(".json") for s in path.layer_sources)
+        else _stated(configs, "select_layer", layer)
+    )
     _remember(configs, "select_layer", layer, stated_layer)
     yield Fact("feature_layer", layer, Confidence.CERTAIN, (*evidence(stated_layer), *shown))
 
 
 def _remember(configs: Configs, attribute: str, value: JSON, sources: tuple[Src, ...]) -> None:
-    """A config path for the attribute, when what stands there is the value itself (not an index counted from the front)."""
+    """A config path for the attribute, when what stands there is the value itself (not an index counted from
+    the front)."""
     for source in sources:
         if source.file == "config.json" and source.text == repr(value):
             configs.known[attribute] = Found(value, sources)
@@ -172,7 +193,11 @@ def _read_elsewhere(configs: Configs, attribute: str, value: JSON) -> Found | No
     """The one config attribute that the model read with this value and type, whatever it is called."""
     kind = (str,) if attribute == "ps_version" else (float,) if attribute == "downsample_ratio" else (int,)
     reads = configs.code.run.reads.items()
-    same = [read for (owner, _), read in reads if owner == id(configs.code.config.value) and plain(read) == value and read.src]
+    same = [
+        read
+        for (owner, _), read in reads
+        if owner == id(configs.code.config.value) and plain(read) == value and read.src
+    ]
     same = [read for read in same if type(read.value) in kind]
     return found_from(same[0]) if len(same) == 1 and value is not None else None
 
@@ -197,135 +222,27 @@ def _pixel_facts(configs: Configs, ops: list[dict[str, object]], path: FeaturePa
     yield scheme_fact(configs)
 
 
-def resample_name(value: JSON) -> JSON:
-    """A resampling filter by its PIL name, from PIL's number or any spelling of the name."""
-    if isinstance(value, str):
-        name = value.rsplit(".", 1)[-1].lower()
-        return name if name in RESAMPLE else None
-    return RESAMPLE[value] if isinstance(value, int) and 0 <= value < len(RESAMPLE) else None
-
-
-def constant_of(code: CodeReading, role: str) -> Found | None:
-    """Arguments of Normalize / Resize / resize calls anywhere in the remote code."""
-    for file in code.run.code.files():
-        for owner in ast.walk(file.tree):
-            if not isinstance(owner, (ast.FunctionDef, ast.Module)):
-                continue
-            frame = _default_frame(code, file.path, owner)
-            body = owner.body if isinstance(owner, ast.FunctionDef) else []
-            for node in (n for statement in body for n in ast.walk(statement) if isinstance(n, ast.Call)):
-                found = _call_constant(code, node, role, frame)
-                if found is not None:
-                    return found
-    return None
-
-
-def _default_frame(code: CodeReading, file: str, owner: ast.AST) -> Frame:
-    """The names of a function at its defaults, and the constants that it assigns before use."""
-    frame = Frame(file, {}, None, None, 1)
-    if isinstance(owner, ast.FunctionDef):
-        code.run.bind(Function(file, owner), [], {}, frame)
-        for statement in owner.body[:20]:
-            if isinstance(statement, ast.Assign) and not any(isinstance(n, ast.Call) for n in ast.walk(statement)):
-                code.run.run([statement], frame)
-    return frame
-
-
-def _call_constant(code: CodeReading, node: ast.Call, role: str, frame: Frame) -> Found | None:
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
-    keywords = {keyword.arg: keyword.value for keyword in node.keywords}
-    place = Src(frame.file, where(node), snippet(node))
-    if role == "resample":
-        return _resample_argument(code, name, node, keywords, frame, place)
-    if name.lower() not in ("normalize", "normalise"):
-        return None
-    index = 0 if role == "mean" else 1
-    image_first = len(node.args) == 3
-    at = index + (1 if image_first else 0)
-    argument = keywords.get(role) or (node.args[at] if len(node.args) > at else None)
-    value = code.run.evaluate(argument, frame) if argument is not None else None
-    inner = plain(value) if value is not None else None
-    inner = [inner] * 3 if isinstance(inner, (int, float)) and not isinstance(inner, bool) else inner
-    numbers = isinstance(inner, list) and len(inner) in (1, 3) and all(isinstance(item, (int, float)) for item in inner)
-    return Found(inner, (place, *(value.src[:2] if value is not None else ()))) if numbers else None
-
-
-def _resample_argument(
-    code: CodeReading, name: str, node: ast.Call, keywords: dict[str | None, ast.expr], frame: Frame, place: Src
-) -> Found | None:
-    if name not in ("resize", "Resize"):
-        return None
-    argument = keywords.get("resample") or keywords.get("interpolation") or (node.args[1] if len(node.args) > 1 else None)
-    if argument is None:
-        return None
-    value = code.run.evaluate(argument, frame)
-    text = value.value.dotted if hasattr(value.value, "dotted") else plain(value)
-    found = resample_name(text) if isinstance(text, (str, int)) and not isinstance(text, bool) else None
-    return Found(found, (place, *value.src[:2])) if found is not None else None
-
-
-def _three(found: Found) -> Found:
-    """One number per channel."""
-    value = found.value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return Found([value] * 3, found.sources)
-    return found
-
-
-def named_constant(code: CodeReading, role: str) -> Found | None:
-    """A module-level constant of three numbers that is called a mean or std and that an image function uses."""
-    for file in code.run.code.files():
-        used = {n.id for f in ast.walk(file.tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f) if isinstance(n, ast.Name)}
-        for name in file.definitions:
-            if role in name.lower() and name in used:
-                value = code.run.module_name(file.path, name)
-                inner = plain(value)
-                if isinstance(inner, list) and len(inner) == 3 and all(isinstance(item, (int, float)) for item in inner):
-                    return Found(inner, value.src)
-    return None
-
-
-def rescale_fact(configs: Configs) -> Fact:
-    """Whether pixels are divided by 255: stated by the processor, or done in an image function."""
-    stated = configs.processor_value("do_rescale")
-    if stated is not None and isinstance(plain(stated), bool):
-        return _fact("rescale", found_from(stated))
-    for file in configs.code.run.code.files():
-        for node in ast.walk(file.tree):
-            divides = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and getattr(node.right, "value", None) in (255, 255.0)
-            name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-            by_call = isinstance(node, ast.Call) and bool(node.args) and getattr(node.args[0], "value", None) in (255, 255.0)
-            if divides or (by_call and name in ("div", "div_", "true_divide", "divide")) or name in ("ToTensor", "to_tensor", "pil_to_tensor", "rescale"):
-                return Fact("rescale", True, Confidence.LIKELY, evidence((Src(file.path, where(node), snippet(node)),)))
-    return Fact("rescale", None, Confidence.UNKNOWN)
-
-
-def scheme_fact(configs: Configs) -> Fact:
-    """How an image becomes tiles: "internvl_tiles" where code cuts crops by a choice among ratios, "single" where nothing is cut."""
-    resizes: list[Src] = []
-    for file in configs.code.run.code.files():
-        for node in ast.walk(file.tree):
-            name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-            if name in ("crop", "unfold", "divide_to_patches", "crop_to_patches"):
-                place = Src(file.path, where(node), snippet(node))
-                return Fact("resize_scheme", "internvl_tiles", Confidence.LIKELY, evidence((place,)))
-            if name in ("resize", "Resize"):
-                resizes.append(Src(file.path, where(node), snippet(node)))
-    if resizes:
-        return Fact("resize_scheme", "single", Confidence.LIKELY, evidence(tuple(resizes[:2])), note="no code cuts tiles")
-    return Fact("resize_scheme", None, Confidence.UNKNOWN)
-
-
 def tokens_per_tile(facts: list[Fact], path: FeaturePath | None) -> Fact:
-    """The number of context tokens of one tile: from the arrangement that the code gives, else by the family's formula."""
+    """The number of context tokens of one tile: from the arrangement that the code gives, else by the family's
+    formula."""
     values = {fact.name: fact for fact in facts}
     if path is not None and len(path.features.axes) >= 2:
-        count = 1
-        for size in path.features.shape[1:-1]:
-            count *= size
-        return Fact("tokens_per_tile", count, Confidence.CERTAIN, evidence(path.sources), note="(image_size // patch_size)^2 * ratio^2")
+        count = prod(path.features.shape[1:-1])
+        return Fact(
+            "tokens_per_tile",
+            count,
+            Confidence.CERTAIN,
+            evidence(path.sources),
+            note="(image_size // patch_size)^2 * ratio^2",
+        )
     size, patch, ratio = (values[name].value for name in ("image_size", "patch_size", "downsample_ratio"))
     if isinstance(size, int) and isinstance(patch, int) and isinstance(ratio, (int, float)) and patch:
-        count = int((size // patch) ** 2 * ratio**2)
-        return Fact("tokens_per_tile", count, Confidence.LIKELY, values["image_size"].evidence, note="(image_size // patch_size)^2 * ratio^2")
+        tokens = int((size // patch) ** 2 * ratio**2)
+        return Fact(
+            "tokens_per_tile",
+            tokens,
+            Confidence.LIKELY,
+            values["image_size"].evidence,
+            note="(image_size // patch_size)^2 * ratio^2",
+        )
     return Fact("tokens_per_tile", None, Confidence.UNKNOWN)

@@ -1,4 +1,5 @@
-"""The parts of a model: tower, connector, language model, buffers, ties; by code, by config, and by checkpoint names."""
+"""The parts of a model: tower, connector, language model, buffers, ties; by code, by config, and by checkpoint
+names."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def language_module(code: CodeReading) -> tuple[str, Instance | Layer] | None:
 
 
 def prefix_of(snapshot: Snapshot, attr: str) -> tuple[str, Confidence]:
-    """The checkpoint prefix of a module: its attribute path, or that path with one level more or less, as the names show."""
+    """The checkpoint prefix of a module: its attribute path, or that path with one level more or less, as the
+    names show."""
     names = [tensor.name for tensor in snapshot.tensors.tensors]
     if not names:
         return attr, Confidence.LIKELY
@@ -74,7 +76,9 @@ def tower_fact(snapshot: Snapshot, configs: Configs, tower: TowerReading | None,
         "native": None,
     }
     place = tower.module.place if isinstance(tower.module, Layer) else None
-    where = f"line {tower.module.cls.node.lineno}" if isinstance(tower.module, Instance) else place.where if place else ""
+    where = (
+        f"line {tower.module.cls.node.lineno}" if isinstance(tower.module, Instance) else place.where if place else ""
+    )
     shown = Evidence(tower.module.cls.file if isinstance(tower.module, Instance) else file, where, tower.class_name)
     known = tower.kind is not None and shape is not None
     return Fact("vision_tower", [value], sure if known else Confidence.GUESS, (shown,))
@@ -158,19 +162,28 @@ def connector_fact(snapshot: Snapshot, path: FeaturePath | None) -> Fact:
     prefix, sure = prefix_of(snapshot, attr) if attr else ("", Confidence.LIKELY)
     shown = [_shown_layer(layer, attr) for layer in layers]
     kind = "+".join(str(layer["op"]) for layer in shown) or "none"
-    value: JSONObject = {"kind": kind, "prefix": prefix, "attr": attr.rpartition(".")[2], "path": attr, "layers": list(shown)}
-    places = tuple(Src(str(layer["file"]), str(layer["line"]), str(layer["op"])) for layer in layers[:4] if "file" in layer)
+    value: JSONObject = {
+        "kind": kind,
+        "prefix": prefix,
+        "attr": attr.rpartition(".")[2],
+        "path": attr,
+        "layers": list(shown),
+    }
+    places = tuple(
+        Src(str(layer["file"]), str(layer["line"]), str(layer["op"])) for layer in layers[:4] if "file" in layer
+    )
     return Fact("connector", value, sure, evidence(places))
 
 
 def common_path(attrs: list[str]) -> str:
-    """The module that holds all of some layers, by their attribute paths; calls without a module (`F.gelu`) do not count."""
+    """The module that holds all of some layers, by their attribute paths; calls without a module (`F.gelu`) do
+    not count."""
     attrs = [attr for attr in attrs if attr]
     if not attrs:
         return ""
     split = [attr.split(".")[:-1] for attr in attrs]
     shared: list[str] = []
-    for parts in zip(*split):
+    for parts in zip(*split, strict=False):
         if len(set(parts)) > 1:
             break
         shared.append(parts[0])
@@ -205,7 +218,9 @@ def language_fact(snapshot: Snapshot, configs: Configs, found: tuple[str, Instan
     }
     if config is None:
         return Fact("language_model", None, Confidence.UNKNOWN)
-    conflict = f"text config says {stated}, the code builds {by_class}" if by_class and stated and by_class != stated else ""
+    conflict = (
+        f"text config says {stated}, the code builds {by_class}" if by_class and stated and by_class != stated else ""
+    )
     shown = [Evidence("config.json", configs.path_of("text") or "", str(stated))]
     if isinstance(module, Layer):
         shown.append(Evidence(module.place.file, module.place.where, module.place.text))
@@ -234,7 +249,8 @@ def _text_prefix(snapshot: Snapshot) -> str:
 
 
 def buffer_fact(snapshot: Snapshot, code: CodeReading, path: FeaturePath | None) -> Fact:
-    """Persistent buffers that the code registers outside the tower and the language model, with their role in the path."""
+    """Persistent buffers that the code registers outside the tower and the language model, with their role in
+    the path."""
     used = {operand for _, operand in (path.pixel_ops if path is not None else ())}
     language = language_module(code)
     skip = tuple(part for part in (path.tower.attr if path else "", language[0] if language else "") if part)
@@ -248,17 +264,23 @@ def buffer_fact(snapshot: Snapshot, code: CodeReading, path: FeaturePath | None)
             const = inner if isinstance(inner, ConstTensor) else ConstTensor()
             prefix, _ = prefix_of(snapshot, f"{attr}.{name}" if attr else name)
             entry: JSONObject = {"name": prefix, "attr": name, "shape": list(const.shape) if const.shape else None}
-            entry.update({"persistent": buffer.persistent, "target": name if name in used else None, "used": name in used})
+            entry.update(
+                {"persistent": buffer.persistent, "target": name if name in used else None, "used": name in used}
+            )
             entry["values"] = list(const.data) if const.data and len(const.data) <= 16 else None
             _from_table(snapshot, entry)
             listed.append(entry)
             shown.append(Evidence(buffer.place.file, buffer.place.where, buffer.place.text))
-    return Fact("buffers", listed, Confidence.CERTAIN if code.model is not None else Confidence.UNKNOWN, tuple(shown[:6]))
+    return Fact(
+        "buffers", listed, Confidence.CERTAIN if code.model is not None else Confidence.UNKNOWN, tuple(shown[:6])
+    )
 
 
 def _from_table(snapshot: Snapshot, entry: JSONObject) -> None:
     for tensor in snapshot.tensors.tensors:
-        if tensor.name.endswith(str(entry["attr"])) and (tensor.name == entry["name"] or tensor.name.endswith(f".{entry['name']}")):
+        if tensor.name.endswith(str(entry["attr"])) and (
+            tensor.name == entry["name"] or tensor.name.endswith(f".{entry['name']}")
+        ):
             entry["name"] = tensor.name
             entry["shape"] = list(tensor.shape) if tensor.shape is not None else entry["shape"]
             return
@@ -270,15 +292,25 @@ def tie_fact(snapshot: Snapshot, configs: Configs, language: Fact) -> Fact:
     levels.append(("model", read_value(configs.code.run, configs.code.config, ("tie_word_embeddings",))))
     stated = [(level, plain(value), value) for level, value in levels if value is not None]
     shown = tuple(item for _, _, value in stated for item in evidence(value.src, 1))
-    note = "; ".join(f"{level} config says {value}" for level, value, _ in stated) if len({v for _, v, _ in stated}) > 1 else ""
+    note = (
+        "; ".join(f"{level} config says {value}" for level, value, _ in stated)
+        if len({v for _, v, _ in stated}) > 1
+        else ""
+    )
     names = [tensor.name for tensor in snapshot.tensors.tensors]
     prefix = language.value.get("prefix") if isinstance(language.value, dict) else None
-    inside = [name for name in names if not prefix or name.startswith(str(prefix)) or name.startswith("lm_head")]
+    inside = [name for name in names if not prefix or name.startswith((str(prefix), "lm_head"))]
     if any(name.endswith(EMBEDDINGS) for name in inside):
         tied = not any(name.endswith(HEADS) for name in inside)
         seen = Evidence("checkpoint", "names", "no output head is stored" if tied else "an output head is stored")
         return Fact("tied_embeddings", tied, Confidence.CERTAIN, (seen, *shown), note=note)
     if stated:
-        return Fact("tied_embeddings", bool(stated[0][1]), Confidence.LIKELY if note else Confidence.CERTAIN, shown, note=note)
-    return Fact("tied_embeddings", None, Confidence.UNKNOWN, note="no config states it: transformers' default for this class applies")
-
+        return Fact(
+            "tied_embeddings", bool(stated[0][1]), Confidence.LIKELY if note else Confidence.CERTAIN, shown, note=note
+        )
+    return Fact(
+        "tied_embeddings",
+        None,
+        Confidence.UNKNOWN,
+        note="no config states it: transformers' default for this class applies",
+    )

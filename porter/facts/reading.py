@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from porter.facts.code import CodeReading, read_code
+from porter.facts.code import read_code
 from porter.facts.configs import PREPROCESSING, Configs, Found, Scope, evidence, resolved, split_configs
 from porter.facts.features import FeaturePath, operations, read_features
 from porter.facts.identity import identity_facts
 from porter.facts.images import code_value, image_facts, read_processors
 from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
-from porter.facts.parts import buffer_fact, common_path, connector_fact, language_fact, language_module, tie_fact, tower_fact
+from porter.facts.parts import (
+    buffer_fact,
+    common_path,
+    connector_fact,
+    language_fact,
+    language_module,
+    tie_fact,
+    tower_fact,
+)
 from porter.facts.synonyms import HIDDEN
 from porter.facts.tokens import token_facts
 from porter.facts.towers import config_of, read_value
@@ -23,14 +31,21 @@ from porter.source.values import plain
 MIN_BUDGET = 60_000
 FROM_FACTS = {"downsample_ratio": "downsample_ratio", "ps_version": "pixel_shuffle", "select_layer": "feature_layer"}
 FACT_OF = {
-    "force_image_size": "image_size", "min_dynamic_patch": "min_tiles", "max_dynamic_patch": "max_tiles",
-    "use_thumbnail": "use_thumbnail", "image_mean": "image_mean", "image_std": "image_std", "resample": "resample", **FROM_FACTS,
-}  # fmt: skip
+    "force_image_size": "image_size",
+    "min_dynamic_patch": "min_tiles",
+    "max_dynamic_patch": "max_tiles",
+    "use_thumbnail": "use_thumbnail",
+    "image_mean": "image_mean",
+    "image_std": "image_std",
+    "resample": "resample",
+    **FROM_FACTS,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class RepoReading:
-    """A snapshot, its facts, and the config objects behind them. `problems` are lines about what could not be followed."""
+    """A snapshot, its facts, and the config objects behind them. `problems` are lines about what could not be
+    followed."""
 
     snapshot: Snapshot
     facts: ModelFacts
@@ -38,7 +53,8 @@ class RepoReading:
     problems: tuple[str, ...] = ()
 
     def resolve(self, scope: Scope, attribute: str) -> Fact:
-        """Where this repo keeps an attribute that a family reads: value {"path": dotted path in config.json or None, "value"}.
+        """Where this repo keeps an attribute that a family reads: value {"path": dotted path in config.json or
+        None, "value"}.
 
         A value that a fact settles (by the user, or seen in code) wins over what a config file says.
         """
@@ -105,7 +121,9 @@ def feature_path(configs: Configs) -> FeaturePath | None:
 
 def part_facts(configs: Configs, path: FeaturePath | None) -> list[Fact]:
     snapshot, code = configs.snapshot, configs.code
-    tower = tower_fact(snapshot, configs, path.tower if path is not None else None, path.file if path is not None else "")
+    tower = tower_fact(
+        snapshot, configs, path.tower if path is not None else None, path.file if path is not None else ""
+    )
     connector = connector_fact(snapshot, path)
     language = language_fact(snapshot, configs, language_module(code))
     return [
@@ -148,7 +166,12 @@ def _prefixes(tower: Fact, connector: Fact, language: Fact) -> Fact:
 
 def _path_fact(path: FeaturePath | None) -> Fact:
     if path is None:
-        return Fact("feature_path", None, Confidence.UNKNOWN, note="no method of the code could be followed from pixels to the connector")
+        return Fact(
+            "feature_path",
+            None,
+            Confidence.UNKNOWN,
+            note="no method of the code could be followed from pixels to the connector",
+        )
     ops: JSON = [_plain_op(op) for op in operations(path)]
     return Fact("feature_path", ops, Confidence.CERTAIN, evidence(path.sources), note=f"{path.file}:{path.method}")
 

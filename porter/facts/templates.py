@@ -1,13 +1,24 @@
-"""What a chat template puts where an image stands, and image tokens recognised by name. Templates are parsed, never rendered."""
+"""What a chat template puts where an image stands, and image tokens recognised by name. Templates are parsed,
+never rendered."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from porter.facts.model import Confidence, Evidence, Fact
 from porter.facts.vocabulary import Vocabulary
 from porter.hub.snapshot import Snapshot
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "image_context_token": ("<IMG_CONTEXT>", "<|image_pad|>", "<image_pad>", "<|image|>", "<image>", "<im_patch>", "<|image_token|>"),
+    "image_context_token": (
+        "<IMG_CONTEXT>",
+        "<|image_pad|>",
+        "<image_pad>",
+        "<|image|>",
+        "<image>",
+        "<im_patch>",
+        "<|image_token|>",
+    ),
     "image_start_token": ("<img>", "<|vision_start|>", "<im_start>", "<|image_start|>", "<image_start>"),
     "image_end_token": ("</img>", "<|vision_end|>", "<im_end>", "<|image_end|>", "<image_end>", "</image>"),
 }
@@ -29,7 +40,12 @@ def chat_template(snapshot: Snapshot) -> tuple[str, str] | None:
         found = snapshot.json.get(file, {}).get("chat_template")
         if isinstance(found, str):
             return file, found
-        if isinstance(found, list) and found and isinstance(found[0], dict) and isinstance(found[0].get("template"), str):
+        if (
+            isinstance(found, list)
+            and found
+            and isinstance(found[0], dict)
+            and isinstance(found[0].get("template"), str)
+        ):
             return file, str(found[0]["template"])
     return None
 
@@ -46,7 +62,9 @@ def template_placeholder(snapshot: Snapshot) -> tuple[str, Evidence] | None:
     except (TemplateSyntaxError, RecursionError):
         return None
     for branch in tree.find_all(nodes.If):
-        tests_image = any(isinstance(c.value, str) and c.value in ("image", "image_url") for c in branch.test.find_all(nodes.Const))
+        tests_image = any(
+            isinstance(c.value, str) and c.value in ("image", "image_url") for c in branch.test.find_all(nodes.Const)
+        )
         if not tests_image:
             continue
         text = _written(branch.body)
@@ -55,7 +73,7 @@ def template_placeholder(snapshot: Snapshot) -> tuple[str, Evidence] | None:
     return None
 
 
-def _written(body: list[object]) -> str | None:
+def _written(body: Sequence[object]) -> str | None:
     """The literal text of a branch; None when something computed (an image number) stands in it."""
     from jinja2 import nodes
 

@@ -11,7 +11,12 @@ from porter.source.codebase import snippet, where
 from porter.source.interpreter import Frame, Stop
 from porter.source.values import ClassRef, Function, Instance, Src, Val, plain
 
-LOWER = {ast.LtE: "max_dynamic_patch", ast.Lt: "max_dynamic_patch", ast.GtE: "min_dynamic_patch", ast.Gt: "min_dynamic_patch"}
+LOWER = {
+    ast.LtE: "max_dynamic_patch",
+    ast.Lt: "max_dynamic_patch",
+    ast.GtE: "min_dynamic_patch",
+    ast.Gt: "min_dynamic_patch",
+}
 
 
 def tiling_bounds(configs: Configs) -> dict[str, Found]:
@@ -37,24 +42,28 @@ def _functions(configs: Configs) -> Iterator[Function]:
         for owner, node in methods(run, configs.processor):
             yield Function(owner.file, node, configs.processor, owner)
     for file in run.code.files():
-        for node in file.definitions.values():
-            if isinstance(node, ast.FunctionDef):
-                yield Function(file.path, node)
-            elif isinstance(node, ast.ClassDef):
-                cls = ClassRef(file.path, node)
-                for statement in (s for s in node.body if isinstance(s, ast.FunctionDef)):
+        for defined in file.definitions.values():
+            if isinstance(defined, ast.FunctionDef):
+                yield Function(file.path, defined)
+            elif isinstance(defined, ast.ClassDef):
+                cls = ClassRef(file.path, defined)
+                for statement in (s for s in defined.body if isinstance(s, ast.FunctionDef)):
                     yield Function(file.path, statement, Instance(cls, [], {}), cls)
 
 
 def _product(node: ast.expr) -> bool:
     names = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
-    return names and isinstance(node, ast.BinOp) and all(isinstance(side, (ast.Name, ast.Subscript)) for side in (node.left, node.right))
+    return (
+        names
+        and isinstance(node, ast.BinOp)
+        and all(isinstance(side, (ast.Name, ast.Subscript)) for side in (node.left, node.right))
+    )
 
 
 def _bounds(node: ast.Compare) -> Iterator[tuple[str, ast.expr]]:
     """(attribute, bound expression) pairs of `low <= i * j <= high` or of one half of it."""
     parts = [node.left, *node.comparators]
-    for left, symbol, right in zip(parts, node.ops, parts[1:]):
+    for left, symbol, right in zip(parts, node.ops, parts[1:], strict=False):
         attribute = LOWER.get(type(symbol))
         if attribute is None:
             continue

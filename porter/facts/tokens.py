@@ -1,4 +1,5 @@
-"""Image tokens: the strings that code puts around and in place of an image, and their ids, with every source compared."""
+"""Image tokens: the strings that code puts around and in place of an image, and their ids, with every source
+compared."""
 
 from __future__ import annotations
 
@@ -54,22 +55,31 @@ def _functions(code: CodeReading, others: list[Instance]) -> Iterator[Function]:
     seen: set[tuple[str, int]] = set()
     for instance in [*others, *instances]:
         for owner, node in methods(code.run, instance):
-            if node.name not in ("__init__", "forward", "generate") and _builds_text(node) and (owner.file, node.lineno) not in seen:
+            if (
+                node.name not in ("__init__", "forward", "generate")
+                and _builds_text(node)
+                and (owner.file, node.lineno) not in seen
+            ):
                 seen.add((owner.file, node.lineno))
                 yield Function(owner.file, node, instance, owner)
     for file in code.run.code.files():
-        for name, node in file.definitions.items():
-            if isinstance(node, ast.FunctionDef) and _builds_text(node):
-                yield Function(file.path, node)
-            elif isinstance(node, ast.ClassDef):
-                yield from _unbuilt(code, ClassRef(file.path, node), seen)
+        for defined in file.definitions.values():
+            if isinstance(defined, ast.FunctionDef) and _builds_text(defined):
+                yield Function(file.path, defined)
+            elif isinstance(defined, ast.ClassDef):
+                yield from _unbuilt(ClassRef(file.path, defined), seen)
 
 
-def _unbuilt(code: CodeReading, cls: ClassRef, seen: set[tuple[str, int]]) -> Iterator[Function]:
+def _unbuilt(cls: ClassRef, seen: set[tuple[str, int]]) -> Iterator[Function]:
     """Methods of classes that nothing above built, such as a processor that only `auto_map` names."""
     for statement in cls.node.body:
         fresh = isinstance(statement, ast.FunctionDef) and (cls.file, statement.lineno) not in seen
-        if fresh and isinstance(statement, ast.FunctionDef) and statement.name != "__init__" and _builds_text(statement):
+        if (
+            fresh
+            and isinstance(statement, ast.FunctionDef)
+            and statement.name != "__init__"
+            and _builds_text(statement)
+        ):
             seen.add((cls.file, statement.lineno))
             yield Function(cls.file, statement, Instance(cls, [], {}), cls)
 
@@ -119,14 +129,17 @@ def _placeholder(pieces: Pieces, replacements: list[tuple[str, list[Val], Src]])
 
 
 def best_pattern(found: list[Pattern], vocabulary: Vocabulary) -> Pattern | None:
-    """The pattern of one image: its context token is a special token, with the most of start, end and placeholder known."""
+    """The pattern of one image: its context token is a special token, with the most of start, end and
+    placeholder known."""
 
     def rank(pattern: Pattern) -> tuple[bool, bool, int, int]:
         both = (pattern.start in vocabulary.ids) + (pattern.end in vocabulary.ids)
         text = pattern.placeholder is not None
         return pattern.context in vocabulary.ids, text, both, -len(pattern.start) - len(pattern.end)
 
-    usable = [p for p in found if p.context.strip() and (p.context in vocabulary.ids or not vocabulary.ids) and _like_token(p)]
+    usable = [
+        p for p in found if p.context.strip() and (p.context in vocabulary.ids or not vocabulary.ids) and _like_token(p)
+    ]
     return max(usable, key=rank, default=None)
 
 
@@ -160,7 +173,13 @@ def token_facts(snapshot: Snapshot, code: CodeReading, others: list[Instance]) -
     agreed = index is not None and not stated and not vocabulary.conflicts
     sure = Confidence.CERTAIN if agreed else Confidence.LIKELY
     facts = [
-        Fact("image_context_token", pattern.context, sure, (*shown, *vocabulary.sources.get(pattern.context, [])[:2]), note=note),
+        Fact(
+            "image_context_token",
+            pattern.context,
+            sure,
+            (*shown, *vocabulary.sources.get(pattern.context, [])[:2]),
+            note=note,
+        ),
         _id_fact(pattern.context, vocabulary, ids, sure),
         _around("image_start_token", pattern.start, vocabulary, shown),
         _around("image_end_token", pattern.end, vocabulary, shown),

@@ -12,10 +12,38 @@ from porter.source.values import Instance, Layer, Val, plain
 
 CLASS_TOKENS = ("class_embedding", "cls_token", "class_token", "cls_embedding", "cls_embed", "class_embeds")
 KIND_BY_CLASS = (
-    ("siglip2", "siglip2"), ("siglip", "siglip"), ("clip", "clip"), ("intern", "intern_vit"), ("radio", "radio"), ("moon", "moonvit"),
-    ("pixtral", "pixtral"), ("aimv2", "aimv2"), ("dino", "dinov2"), ("eva", "eva"), ("sam", "sam"), ("convnext", "convnext"),
-    ("qwen2_5vl", "qwen_vit"), ("qwen", "qwen_vit"),
-)  # fmt: skip
+    ("siglip2", "siglip2"),
+    ("siglip", "siglip"),
+    ("clip", "clip"),
+    ("intern", "intern_vit"),
+    ("radio", "radio"),
+    ("moon", "moonvit"),
+    ("pixtral", "pixtral"),
+    ("aimv2", "aimv2"),
+    ("dino", "dinov2"),
+    ("eva", "eva"),
+    ("sam", "sam"),
+    ("convnext", "convnext"),
+    ("qwen2_5vl", "qwen_vit"),
+    ("qwen", "qwen_vit"),
+)
+
+
+KIND_BY_NAMES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("intern_vit", ("attn.qkv", "ls1", "ls2", "class_embedding"), ()),
+    ("radio", ("radio_model",), ()),
+    ("radio", ("patch_generator",), ()),
+    ("moonvit", ("wqkv", "norm0", "patch_embed"), ()),
+    ("clip", ("pre_layrnorm",), ()),
+    ("clip", ("class_embedding", "self_attn", "layer_norm1"), ()),
+    ("siglip", ("self_attn.q_proj", "layer_norm1"), ("class_embedding",)),
+    ("intern_vit", ("ls1", "attn.qkv"), ()),
+    ("dinov2", ("layer_scale1",), ()),
+    ("dinov2", ("register_tokens",), ()),
+    ("qwen_vit", ("merger", "attn.qkv"), ()),
+    ("pixtral", ("ln_pre",), ()),
+    ("pixtral", ("attention_norm",), ()),
+)
 
 
 @dataclass(slots=True)
@@ -60,7 +88,13 @@ def read_tower(run: Interpreter, module: Instance | Layer, image_size: int | Non
     """Everything that code and config say about one tower."""
     config = config_of(module)
     tower = TowerReading(module, module.path, module.cls.name, config)
-    found = {"hidden_size": HIDDEN, "layers": LAYERS, "heads": HEADS, "patch_size": PATCH_SIZE, "image_size": IMAGE_SIZE}
+    found = {
+        "hidden_size": HIDDEN,
+        "layers": LAYERS,
+        "heads": HEADS,
+        "patch_size": PATCH_SIZE,
+        "image_size": IMAGE_SIZE,
+    }
     for name, spellings in found.items():
         value = read_value(run, config, spellings)
         if value is not None:
@@ -108,7 +142,9 @@ def kind_of(tower: TowerReading) -> str | None:
 
 
 def _model_type(config: Val | None) -> str:
-    values = getattr(config.value, "values", None) or getattr(config.value, "attrs", None) if config is not None else None
+    values = (
+        getattr(config.value, "values", None) or getattr(config.value, "attrs", None) if config is not None else None
+    )
     found = values.get("model_type") if isinstance(values, dict) else None
     return str(plain(found)) if found is not None else ""
 
@@ -117,33 +153,20 @@ def kind_by_names(names: set[str]) -> str | None:
     """The kind of tower by the names of its parameters (relative to it), whatever their outer prefix."""
     leaves = {".".join(part for part in name.split(".") if not part.isdigit()) for name in names}
 
-    def has(*words: str) -> bool:
-        return all(any(word in leaf for leaf in leaves) for word in words)
+    def has(word: str) -> bool:
+        return any(word in leaf for leaf in leaves)
 
-    if has("attn.qkv", "ls1", "ls2") and has("class_embedding"):
-        return "intern_vit"
-    if has("radio_model") or has("patch_generator"):
-        return "radio"
-    if has("wqkv", "norm0", "patch_embed"):
-        return "moonvit"
-    if has("pre_layrnorm") or (has("class_embedding", "self_attn") and has("layer_norm1")):
-        return "clip"
-    if has("self_attn.q_proj", "layer_norm1") and not has("class_embedding"):
-        return "siglip"
-    if has("ls1") and has("attn.qkv"):
-        return "intern_vit"
-    if has("layer_scale1") or has("register_tokens"):
-        return "dinov2"
-    if has("merger", "attn.qkv"):
-        return "qwen_vit"
-    if has("ln_pre") or has("attention_norm"):
-        return "pixtral"
+    for kind, wanted, unwanted in KIND_BY_NAMES:
+        if all(has(word) for word in wanted) and not any(has(word) for word in unwanted):
+            return kind
     return None
 
 
 def _class_token(tower: TowerReading) -> bool | None:
     if tower.names:
-        return any(name.rsplit(".", 1)[-1] in CLASS_TOKENS or name.split(".")[-1].startswith("cls") for name in tower.names)
+        return any(
+            name.rsplit(".", 1)[-1] in CLASS_TOKENS or name.split(".")[-1].startswith("cls") for name in tower.names
+        )
     return {"siglip": False, "siglip2": False, "clip": True, "intern_vit": True, "dinov2": True}.get(tower.kind or "")
 
 

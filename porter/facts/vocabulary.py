@@ -28,7 +28,7 @@ class Vocabulary:
 def read_vocabulary(snapshot: Snapshot) -> Vocabulary:
     vocabulary = Vocabulary()
     decoder = snapshot.json.get("tokenizer_config.json", {}).get("added_tokens_decoder")
-    for key, entry in (decoder.items() if isinstance(decoder, dict) else ()):
+    for key, entry in decoder.items() if isinstance(decoder, dict) else ():
         content = entry.get("content") if isinstance(entry, dict) else None
         if isinstance(content, str) and key.lstrip("-").isdigit():
             vocabulary.add(content, int(key), "tokenizer_config.json", f"added_tokens_decoder.{key}")

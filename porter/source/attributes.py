@@ -44,14 +44,18 @@ def attribute(run: Interpreter, holder: Val, name: str, node: ast.AST, frame: Fr
         return found or _config_method(inner, name, holder, place)
     if isinstance(inner, ClassRef):
         return _class_attribute(run, inner, name, holder)
+    if isinstance(inner, Layer):
+        return _layer_attribute(inner, name, holder, place)
+    return unknown(snippet(node), place) if is_unknown(holder) else _name_attribute(run, holder, name)
+
+
+def _name_attribute(run: Interpreter, holder: Val, name: str) -> Val:
+    """An attribute of a module file or of something outside; a method of a plain value."""
+    inner = holder.value
     if isinstance(inner, External):
         return Val(External(f"{inner.dotted}.{name}"), holder.src)
     if isinstance(inner, ModuleFile):
         return run.module_name(inner.path, name)
-    if isinstance(inner, Layer):
-        return _layer_attribute(inner, name, holder, place)
-    if is_unknown(holder):
-        return unknown(snippet(node), place)
     return Val(Method(holder, name), holder.src)
 
 

@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 Handler = Callable[["Interpreter", list[Val], dict[str, Val], Src, "Frame"], "Val | None"]
 PlainMethod = Callable[[Val, list[Val], dict[str, Val]], "Val | None"]
 TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,), "int": (int,), "float": (float,), "bool": (bool,), "list": (list,), "tuple": (list, tuple), "dict": (dict,)
-}  # fmt: skip
+    "str": (str,),
+    "int": (int,),
+    "float": (float,),
+    "bool": (bool,),
+    "list": (list,),
+    "tuple": (list, tuple),
+    "dict": (dict,),
+}
 
 
 def _pure(function: Callable[..., Any]) -> Handler:
@@ -137,13 +143,31 @@ def _any_all(of: Callable[[list[bool]], bool]) -> Handler:
     return handler
 
 
+PURE: dict[str, Callable[..., Any]] = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": bool,
+    "abs": abs,
+    "round": round,
+    "min": min,
+    "max": max,
+    "sum": sum,
+    "divmod": divmod,
+    "range": _bounded_range,
+    "math.sqrt": math.sqrt,
+    "math.isqrt": math.isqrt,
+    "math.ceil": math.ceil,
+    "math.floor": math.floor,
+    "math.prod": math.prod,
+    "math.log2": math.log2,
+    "sorted": sorted,
+    "numpy.sqrt": math.sqrt,
+    "numpy.prod": math.prod,
+    "set": lambda items=(): list(dict.fromkeys(items)),
+}
 BUILTINS: dict[str, Handler] = {
-    **{name: _pure(function) for name, function in {
-        "int": int, "float": float, "str": str, "bool": bool, "abs": abs, "round": round, "min": min, "max": max,
-        "sum": sum, "divmod": divmod, "range": _bounded_range, "math.sqrt": math.sqrt, "math.isqrt": math.isqrt, "math.ceil": math.ceil,
-        "math.floor": math.floor, "math.prod": math.prod, "math.log2": math.log2, "sorted": sorted, "numpy.sqrt": math.sqrt,
-        "numpy.prod": math.prod, "set": lambda items=(): list(dict.fromkeys(items)),
-    }.items()},
+    **{name: _pure(function) for name, function in PURE.items()},
     "len": _length,
     "isinstance": _isinstance,
     "getattr": _getattr,
@@ -155,21 +179,29 @@ BUILTINS: dict[str, Handler] = {
     "tuple": _items_of(lambda lists: list(lists[0])),
     "reversed": _items_of(lambda lists: list(reversed(lists[0]))),
     "enumerate": _items_of(lambda lists: [Val([Val(index), item]) for index, item in enumerate(lists[0])]),
-    "zip": _items_of(lambda lists: [Val(list(group)) for group in zip(*lists)]),
+    "zip": _items_of(lambda lists: [Val(list(group)) for group in zip(*lists, strict=False)]),
     "any": _any_all(any),
     "all": _any_all(all),
     "copy.deepcopy": lambda run, args, kwargs, place, frame: args[0] if args else None,
     "copy.copy": lambda run, args, kwargs, place, frame: args[0] if args else None,
     "print": lambda run, args, kwargs, place, frame: Val(None),
     "torch.no_grad": lambda run, args, kwargs, place, frame: Val(None),
-}  # fmt: skip
+}
 
 
 def _string(name: str) -> PlainMethod:
     def method(owner: Val, args: list[Val], kwargs: dict[str, Val]) -> Val | None:
         parts = [plain(arg) for arg in args]
-        size = sum(len(item) for part in parts for item in (part if isinstance(part, list) else [part]) if isinstance(item, str))
-        if any(not isinstance(part, (str, int, list)) for part in parts) or (len(owner.value) + 1) * (size + 1) > 1_000_000:
+        size = sum(
+            len(item)
+            for part in parts
+            for item in (part if isinstance(part, list) else [part])
+            if isinstance(item, str)
+        )
+        if (
+            any(not isinstance(part, (str, int, list)) for part in parts)
+            or (len(owner.value) + 1) * (size + 1) > 1_000_000
+        ):
             return None
         try:
             return Val(_wrapped(getattr(owner.value, name)(*parts)))
@@ -204,7 +236,8 @@ def _update(owner: Val, args: list[Val], kwargs: dict[str, Val]) -> Val | None:
 def _setdefault(owner: Val, args: list[Val], kwargs: dict[str, Val]) -> Val | None:
     if not args or not isinstance(args[0].value, (str, int)):
         return None
-    return owner.value.setdefault(args[0].value, args[1] if len(args) > 1 else Val(None))
+    found = owner.value.setdefault(args[0].value, args[1] if len(args) > 1 else Val(None))
+    return found if isinstance(found, Val) else Val(found)
 
 
 def _append(owner: Val, args: list[Val], kwargs: dict[str, Val]) -> Val | None:
@@ -225,7 +258,20 @@ def _pairs(owner: Val, args: list[Val], kwargs: dict[str, Val]) -> Val | None:
     return Val([Val([Val(key), value if isinstance(value, Val) else Val(value)]) for key, value in owner.value.items()])
 
 
-STRING_METHODS = "replace strip lower upper split startswith endswith join rstrip lstrip title count".split()
+STRING_METHODS = [
+    "replace",
+    "strip",
+    "lower",
+    "upper",
+    "split",
+    "startswith",
+    "endswith",
+    "join",
+    "rstrip",
+    "lstrip",
+    "title",
+    "count",
+]
 METHODS: dict[tuple[str, str], PlainMethod] = {
     **{("str", name): _string(name) for name in STRING_METHODS},
     ("dict", "get"): _get,

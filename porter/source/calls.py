@@ -46,7 +46,11 @@ def call(run: Interpreter, node: ast.Call, frame: Frame) -> Val:
     args, kwargs = arguments(run, node, frame)
     place = Src(frame.file, where(node), snippet(node))
     if isinstance(node.func, ast.Attribute) and not isinstance(function.value, (Function, ClassRef)):
-        run.replacements.append((node.func.attr, args, place)) if node.func.attr in ("replace", "sub", "split") else None
+        run.replacements.append((node.func.attr, args, place)) if node.func.attr in (
+            "replace",
+            "sub",
+            "split",
+        ) else None
     return apply(run, function, args, kwargs, place, frame)
 
 
@@ -99,7 +103,8 @@ def apply(run: Interpreter, function: Val, args: list[Val], kwargs: dict[str, Va
 
 
 def capture(run: Interpreter, values: list[Val]) -> None:
-    """Features handed to something that cannot be followed (the language model, a scatter) are the end of their path."""
+    """Features handed to something that cannot be followed (the language model, a scatter) are the end of
+    their path."""
     for value in values:
         if isinstance(value.value, Features):
             run.captured.append(value.value)
@@ -116,13 +121,15 @@ def instantiate(run: Interpreter, cls: ClassRef, args: list[Val], kwargs: dict[s
         run.start(instance)
     elif not run.is_module(cls) and run.find_method(cls, "__init__") is None:
         names = [s.target.id for s in cls.node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
-        instance.attrs.update(dict(zip(names, args)))
+        instance.attrs.update(dict(zip(names, args, strict=False)))
         instance.attrs.update(kwargs)
         instance.started = True
     return Val(instance, (place,))
 
 
-def call_external(run: Interpreter, target: External, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val:
+def call_external(
+    run: Interpreter, target: External, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame
+) -> Val:
     """A function or class from outside the repo: known ones by table, other classes as layers or configs."""
     handler = FUNCTIONS.get(target.dotted) or FUNCTIONS.get(f"*.{target.name}") or BUILTINS.get(target.dotted)
     if handler is not None:
@@ -170,13 +177,17 @@ def container_items(args: list[Val]) -> list[Val]:
     """The modules of a ModuleList, Sequential or ModuleDict; named items remember their key."""
     if len(args) == 1 and isinstance(args[0].value, dict):
         pairs = args[0].value.items()
-        return [Val(item.value, (Src("", "key", str(key)), *item.src[:2])) for key, item in pairs if isinstance(item, Val)]
+        return [
+            Val(item.value, (Src("", "key", str(key)), *item.src[:2])) for key, item in pairs if isinstance(item, Val)
+        ]
     if len(args) == 1 and isinstance(args[0].value, (list, tuple)):
         return list(args[0].value)
     return list(args)
 
 
-def call_method(run: Interpreter, method: Method, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val:
+def call_method(
+    run: Interpreter, method: Method, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame
+) -> Val:
     """A method of a plain, symbolic or outside value."""
     owner = method.owner.value
     if isinstance(owner, Super):
@@ -184,9 +195,9 @@ def call_method(run: Interpreter, method: Method, args: list[Val], kwargs: dict[
     if isinstance(owner, Instance):
         return _instance_method(run, owner, method.name, args, kwargs, place)
     if isinstance(owner, (Features, Pixels, TowerOutput, ConstTensor)):
-        handler = TENSOR_METHODS.get(method.name)
+        shaper = TENSOR_METHODS.get(method.name)
         target = owner.last if isinstance(owner, TowerOutput) else owner
-        result = handler(run, [Val(target, method.owner.src), *args], kwargs, place, frame) if handler else None
+        result = shaper(run, [Val(target, method.owner.src), *args], kwargs, place, frame) if shaper else None
         return result if result is not None else unknown(place.text, f"{place.file} {place.where}")
     if isinstance(owner, ClassRef) and method.name in FACTORIES:
         return instantiate(run, owner, args, kwargs, place)
@@ -214,18 +225,26 @@ def _grow(layer: Layer, name: str, args: list[Val]) -> Val:
     return Val(None)
 
 
-def _super_method(run: Interpreter, owner: Super, name: str, args: list[Val], kwargs: dict[str, Val], place: Src) -> Val:
+def _super_method(
+    run: Interpreter, owner: Super, name: str, args: list[Val], kwargs: dict[str, Val], place: Src
+) -> Val:
     if name == "__init__":
         run.external_init(owner.instance, args, kwargs)
         return Val(None)
     return _instance_method(run, owner.instance, name, args, kwargs, place)
 
 
-def _instance_method(run: Interpreter, owner: Instance, name: str, args: list[Val], kwargs: dict[str, Val], place: Src) -> Val:
+def _instance_method(
+    run: Interpreter, owner: Instance, name: str, args: list[Val], kwargs: dict[str, Val], place: Src
+) -> Val:
     if name == "register_buffer":
         run.register_buffer(owner, args, kwargs, place)
         return Val(None)
-    if name in ("add_module", "register_module", "register_parameter") and len(args) > 1 and isinstance(args[0].value, str):
+    if (
+        name in ("add_module", "register_module", "register_parameter")
+        and len(args) > 1
+        and isinstance(args[0].value, str)
+    ):
         set_attribute(run, Val(owner), args[0].value, args[1])
         return Val(None)
     if name in ("to", "eval", "cuda", "float", "half", "bfloat16", "requires_grad_", "train"):

@@ -59,7 +59,9 @@ def parse_file(path: str, text: str) -> SourceFile:
         tree = ast.parse(text, filename=path)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
-        return SourceFile(path, ast.Module([], []), {}, {}, error=f"{path}:{line or 1}: {type(error).__name__}: {error}")
+        return SourceFile(
+            path, ast.Module([], []), {}, {}, error=f"{path}:{line or 1}: {type(error).__name__}: {error}"
+        )
     definitions: dict[str, Node] = {}
     imports: dict[str, tuple[str, str | None]] = {}
     stars: list[str] = []
@@ -93,24 +95,34 @@ def _collect(
         definitions[statement.name] = statement
     elif isinstance(statement, ast.Assign):
         for target in statement.targets:
-            if isinstance(target, ast.Name):
-                definitions[target.id] = statement.value
-            elif isinstance(target, ast.Tuple) and isinstance(statement.value, ast.Tuple):
-                for name, value in zip(target.elts, statement.value.elts):
-                    if isinstance(name, ast.Name):
-                        definitions[name.id] = value
-    elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value is not None:
-        definitions[statement.target.id] = statement.value
+            definitions.update(_bound(target, statement.value))
+    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        definitions.update(_bound(statement.target, statement.value))
     elif isinstance(statement, ast.Import):
         for alias in statement.names:
-            imports[alias.asname or alias.name.split(".")[0]] = (alias.name if alias.asname else alias.name.split(".")[0], None)
+            top = alias.name.split(".")[0]
+            imports[alias.asname or top] = (alias.name if alias.asname else top, None)
     elif isinstance(statement, ast.ImportFrom):
-        module = "." * statement.level + (statement.module or "")
-        for alias in statement.names:
-            if alias.name == "*":
-                stars.append(module)
-            else:
-                imports[alias.asname or alias.name] = (module, alias.name)
+        _import_from(statement, imports, stars)
+
+
+def _bound(target: ast.expr, value: ast.expr) -> dict[str, Node]:
+    """The names that an assignment binds."""
+    if isinstance(target, ast.Name):
+        return {target.id: value}
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        pairs = zip(target.elts, value.elts, strict=False)
+        return {name.id: item for name, item in pairs if isinstance(name, ast.Name)}
+    return {}
+
+
+def _import_from(node: ast.ImportFrom, imports: dict[str, tuple[str, str | None]], stars: list[str]) -> None:
+    module = "." * node.level + (node.module or "")
+    for alias in node.names:
+        if alias.name == "*":
+            stars.append(module)
+        else:
+            imports[alias.asname or alias.name] = (module, alias.name)
 
 
 @dataclass(slots=True)
@@ -157,7 +169,9 @@ class CodeBase:
             if found is not None:
                 return found
         if attribute is not None:
-            submodule = self.resolve_module(path, f"{module}{attribute}" if module.endswith(".") else f"{module}.{attribute}")
+            submodule = self.resolve_module(
+                path, f"{module}{attribute}" if module.endswith(".") else f"{module}.{attribute}"
+            )
             if submodule is not None:
                 return ModuleFile(submodule)
         elif target is not None:
@@ -166,7 +180,8 @@ class CodeBase:
         return External(f"{dotted}.{attribute}" if attribute and dotted else attribute or dotted)
 
     def resolve_module(self, path: str, module: str) -> str | None:
-        """The file that a (relative or plain) module name means when written in `path`, None when it is not in the repo."""
+        """The file that a (relative or plain) module name means when written in `path`, None when it is not in
+        the repo."""
         repo, separator, inner = path.partition("--")
         prefix, here = (repo + separator, inner) if separator else ("", path)
         level = len(module) - len(module.lstrip("."))

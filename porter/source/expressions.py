@@ -12,8 +12,8 @@ from porter.source.attributes import attribute
 from porter.source.codebase import External, snippet, where
 from porter.source.interpreter import Frame, is_unknown
 from porter.source.statements import assign, iterable, truth
-from porter.source.tensors import Features, Pixels
 from porter.source.subscripts import subscript
+from porter.source.tensors import Features, Pixels
 from porter.source.values import ConstTensor, Function, Pieces, Repeat, Src, Unknown, Val, merge_sources, unknown
 
 if TYPE_CHECKING:
@@ -111,9 +111,12 @@ def _too_large(op: ast.operator, a: Any, b: Any) -> bool:
 
 
 def _tensor_arithmetic(run: Interpreter, node: ast.BinOp, left: Val, right: Val) -> object | None:
-    """Arithmetic on pixels or features records what was done; between constants it stays a constant of unknown numbers."""
+    """Arithmetic on pixels or features records what was done; between constants it stays a constant of unknown
+    numbers."""
     for holder, other, side in ((left.value, right.value, ""), (right.value, left.value, "r")):
-        operand = other.name if isinstance(other, ConstTensor) else repr(other) if isinstance(other, (int, float)) else "?"
+        operand = (
+            other.name if isinstance(other, ConstTensor) else repr(other) if isinstance(other, (int, float)) else "?"
+        )
         symbol = side + SYMBOLS.get(type(node.op), "op")
         if isinstance(holder, Pixels):
             return Pixels(holder.shape, (*holder.ops, (symbol, operand)))
@@ -154,7 +157,7 @@ def _boolean(run: Interpreter, node: ast.BoolOp, frame: Frame) -> Val:
 def _compare(run: Interpreter, node: ast.Compare, frame: Frame) -> Val:
     left = run.evaluate(node.left, frame)
     values = [left]
-    for symbol, part in zip(node.ops, node.comparators):
+    for symbol, part in zip(node.ops, node.comparators, strict=False):
         right = run.evaluate(part, frame)
         values.append(right)
         known = _compare_pair(symbol, left, right)
@@ -205,7 +208,7 @@ def _sequence(run: Interpreter, node: ast.List | ast.Tuple | ast.Set, frame: Fra
 
 def _dict(run: Interpreter, node: ast.Dict, frame: Frame) -> Val:
     result: dict[Any, Val] = {}
-    for key, value in zip(node.keys, node.values):
+    for key, value in zip(node.keys, node.values, strict=False):
         inner = run.evaluate(value, frame)
         if key is None:
             result.update(inner.value if isinstance(inner.value, dict) else {})
@@ -257,7 +260,9 @@ def _joined_pieces(run: Interpreter, node: ast.JoinedStr, values: list[Val], fra
 
 
 def _joined(run: Interpreter, node: ast.JoinedStr, frame: Frame) -> Val:
-    values = [run.evaluate(piece.value if isinstance(piece, ast.FormattedValue) else piece, frame) for piece in node.values]
+    values = [
+        run.evaluate(piece.value if isinstance(piece, ast.FormattedValue) else piece, frame) for piece in node.values
+    ]
     pieces = _joined_pieces(run, node, values, frame)
     if pieces is not None:
         return Val(pieces, merge_sources(values))
@@ -300,7 +305,9 @@ def _generate(run: Interpreter, generators: list[ast.comprehension], frame: Fram
         return False
     for item in items:
         assign(run, first.target, item, frame)
-        if all(truth(run.evaluate(test, frame)) is not False for test in first.ifs) and not _generate(run, rest, frame, emit):
+        if all(truth(run.evaluate(test, frame)) is not False for test in first.ifs) and not _generate(
+            run, rest, frame, emit
+        ):
             return False
     return True
 
@@ -320,7 +327,9 @@ def _subscript(run: Interpreter, node: ast.Subscript, frame: Frame) -> Val:
 
 
 def _slice(run: Interpreter, node: ast.Slice, frame: Frame) -> Val:
-    parts = [run.evaluate(part, frame).value if part is not None else None for part in (node.lower, node.upper, node.step)]
+    parts = [
+        run.evaluate(part, frame).value if part is not None else None for part in (node.lower, node.upper, node.step)
+    ]
     return lost(node, frame) if any(isinstance(part, Unknown) for part in parts) else Val(slice(*parts))
 
 

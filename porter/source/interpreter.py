@@ -1,7 +1,9 @@
 """An abstract interpreter for model code: it follows Python statements over known values, and never runs any of them.
 
-It exists so that facts come from what code does (which branch a config takes, which layers a connector has, how features are
-rearranged), not from how it is spelt. Whatever it cannot follow becomes Unknown, with the line; a step budget bounds its time.
+It exists so that facts come from what code does (which branch a config takes, which layers a connector has,
+how features are
+rearranged), not from how it is spelt. Whatever it cannot follow becomes Unknown, with the line; a step budget
+bounds its time.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ MODULE_BASES = ("Module", "PreTrainedModel", "ForCausalLM", "ForConditionalGener
 
 @dataclass(frozen=True, slots=True)
 class TowerShape:
-    """What a tower gives: a square grid of tokens, `extra` tokens before them, their width, and the number of layers."""
+    """What a tower gives: a square grid of tokens, `extra` tokens before them, their width, and the number of
+    layers."""
 
     grid: int
     extra: int
@@ -58,7 +61,9 @@ class Frame:
 
     __slots__ = ("defining", "depth", "file", "names", "owner")
 
-    def __init__(self, file: str, names: dict[str, Val], owner: Instance | None, defining: ClassRef | None, depth: int) -> None:
+    def __init__(
+        self, file: str, names: dict[str, Val], owner: Instance | None, defining: ClassRef | None, depth: int
+    ) -> None:
         self.file = file
         self.names = names
         self.owner = owner
@@ -143,7 +148,9 @@ class Interpreter:
     def is_config(self, cls: ClassRef) -> bool:
         return any(base.name.endswith("Config") for base in self.external_bases(cls))
 
-    def find_method(self, cls: ClassRef, name: str, after: ClassRef | None = None) -> tuple[ClassRef, ast.FunctionDef] | None:
+    def find_method(
+        self, cls: ClassRef, name: str, after: ClassRef | None = None
+    ) -> tuple[ClassRef, ast.FunctionDef] | None:
         """The first definition of a method along the bases, starting behind `after` (for `super()`)."""
         skipping = after is not None
         for item in self.mro(cls):
@@ -185,20 +192,21 @@ class Interpreter:
         return instance
 
     def external_init(self, instance: Instance, args: list[Val], kwargs: dict[str, Val]) -> None:
-        """What `__init__` of a base outside the code base does: a config keeps its keywords, a model keeps its config."""
+        """What `__init__` of a base outside the code base does: a config keeps its keywords, a model keeps its
+        config."""
         if self.is_config(instance.cls):
             for name, value in kwargs.items():
                 instance.attrs[name] = value
         elif self.is_module(instance.cls):
             config = kwargs.get("config") or (args[0] if args else None)
-            if config is not None and not any(b.name == "Module" for b in self.external_bases(instance.cls)[:1]):
-                instance.attrs.setdefault("config", config)
-            elif config is not None:
+            if (
+                config is not None and not any(b.name == "Module" for b in self.external_bases(instance.cls)[:1])
+            ) or config is not None:
                 instance.attrs.setdefault("config", config)
 
     def register_buffer(self, instance: Instance | Layer, args: list[Val], kwargs: dict[str, Val], place: Src) -> None:
         names = ("name", "tensor", "persistent")
-        given = {**dict(zip(names, args)), **kwargs}
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
         name = given.get("name")
         if name is None or not isinstance(name.value, str):
             self.note(place)
@@ -208,7 +216,9 @@ class Interpreter:
         if isinstance(tensor.value, ConstTensor):
             tensor = Val(ConstTensor(tensor.value.shape, tensor.value.data, name.value), tensor.src)
         instance.buffers[name.value] = Buffer(name.value, tensor, persistent, place)
-        instance.attrs[name.value] = tensor if isinstance(tensor.value, ConstTensor) else Val(ConstTensor(None, None, name.value))
+        instance.attrs[name.value] = (
+            tensor if isinstance(tensor.value, ConstTensor) else Val(ConstTensor(None, None, name.value))
+        )
 
     # functions ----------------------------------------------------------------------------------------------------
 
@@ -232,15 +242,15 @@ class Interpreter:
         if function.owner is not None and not _is_static(function.node):
             args = [Val(function.owner), *args]
         names = [argument.arg for argument in [*spec.posonlyargs, *spec.args]]
-        for name, value in zip(names, args):
+        for name, value in zip(names, args, strict=False):
             frame.names[name] = value
         if spec.vararg is not None:
             frame.names[spec.vararg.arg] = Val(list(args[len(names) :]))
         for name in [*names[len(args) :], *(argument.arg for argument in spec.kwonlyargs)]:
             if name in kwargs:
                 frame.names[name] = kwargs.pop(name)
-        defaults = dict(zip(reversed(names), reversed(spec.defaults)))
-        defaults.update({a.arg: d for a, d in zip(spec.kwonlyargs, spec.kw_defaults) if d is not None})
+        defaults = dict(zip(reversed(names), reversed(spec.defaults), strict=False))
+        defaults.update({a.arg: d for a, d in zip(spec.kwonlyargs, spec.kw_defaults, strict=False) if d is not None})
         for name, default in defaults.items():
             if name not in frame.names:
                 value = self.evaluate(default, Frame(function.file, {}, None, function.defining, frame.depth))

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
 INERT_LAYERS = ("Identity", "Dropout", "DropPath")
 NORMS = ("LayerNorm", "RMSNorm", "GroupNorm")
-ACTIVATIONS = ("GELU", "SiLU", "ReLU", "QuickGELU", "Tanh", "Sigmoid", "QuickGELUActivation", "SiLUActivation", "GELUActivation")
+ACTIVATIONS = (
+    "GELU",
+    "SiLU",
+    "ReLU",
+    "QuickGELU",
+    "Tanh",
+    "Sigmoid",
+    "QuickGELUActivation",
+    "SiLUActivation",
+    "GELUActivation",
+)
 
 
 def stepped(features: Features, step: dict[str, object]) -> Features:
@@ -94,13 +104,16 @@ def has_blocks(run: Interpreter, module: object, depth: int = 3) -> bool:
 
 
 def is_tower(run: Interpreter, module: Instance) -> bool:
-    """The deepest module that holds both the patch convolution and the blocks; a wrapper around one is not the tower."""
+    """The deepest module that holds both the patch convolution and the blocks; a wrapper around one is not the
+    tower."""
     if not (has_patch_conv(run, module) and has_blocks(run, module)):
         return False
     return not any(has_patch_conv(run, child) and has_blocks(run, child) for _, child in children(run, module))
 
 
-def call_layer(run: Interpreter, layer: Layer, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val:
+def call_layer(
+    run: Interpreter, layer: Layer, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame
+) -> Val:
     """An outside layer on features: its step is recorded and the channel axis follows."""
     value = next((v for v in [*args, *kwargs.values()] if isinstance(v.value, (Features, TowerOutput))), None)
     if value is None:
@@ -124,7 +137,9 @@ def _leaf(features: Features, layer: Layer) -> Features:
     step: dict[str, object] = {"op": name, "attr": layer.path, "line": layer.place.where, "file": layer.place.file}
     if name == "Linear":
         out = layer.argument(1, "out_features")
-        step.update({"in": layer.argument(0, "in_features"), "out": out, "bias": layer.argument(2, "bias", True) is not False})
+        step.update(
+            {"in": layer.argument(0, "in_features"), "out": out, "bias": layer.argument(2, "bias", True) is not False}
+        )
         done = stepped(features, step)
         if isinstance(out, int):
             return done.with_axes([*done.axes[:-1], fresh("channel", out)])

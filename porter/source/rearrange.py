@@ -46,7 +46,7 @@ def sizes_of(left: list[Group], shape: tuple[int, ...], given: dict[str, int]) -
     Raises: ShapeError when the sizes do not fit.
     """
     sizes = dict(given)
-    for group, total in zip(left, shape):
+    for group, total in zip(left, shape, strict=False):
         known = prod(sizes[name] for name in group if name in sizes)
         missing = [name for name in group if name not in sizes]
         if len(missing) > 1 or not known or total % known:

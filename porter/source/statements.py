@@ -223,7 +223,9 @@ def _import_from(run: Interpreter, node: ast.ImportFrom, frame: Frame) -> Flow |
         if isinstance(meaning, Definition):
             frame.names[name] = run.definition(meaning)
         else:
-            frame.names[name] = Val(meaning if isinstance(meaning, (External, ModuleFile)) else External(f"{module}.{alias.name}"))
+            frame.names[name] = Val(
+                meaning if isinstance(meaning, (External, ModuleFile)) else External(f"{module}.{alias.name}")
+            )
     return None
 
 

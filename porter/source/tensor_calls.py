@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from porter.source import layers
 from porter.source.rearrange import rearrange
-from porter.source.tensors import Features, Pixels, ShapeError, TowerOutput, concatenate, flatten, permute, reshape, transpose
+from porter.source.tensors import (
+    Features,
+    Pixels,
+    ShapeError,
+    TowerOutput,
+    concatenate,
+    flatten,
+    permute,
+    reshape,
+    transpose,
+)
 from porter.source.values import ConstTensor, Src, Val, plain
 
 if TYPE_CHECKING:
@@ -93,12 +103,20 @@ def _arithmetic(symbol: str) -> Handler:
     def handler(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:
         subject = args[0].value if args else None
         other = args[1].value if len(args) > 1 else None
-        operand = other.name if isinstance(other, ConstTensor) else repr(other) if isinstance(other, (int, float)) else "?"
+        operand = (
+            other.name if isinstance(other, ConstTensor) else repr(other) if isinstance(other, (int, float)) else "?"
+        )
         if isinstance(subject, Pixels):
             return Val(Pixels(subject.shape, (*subject.ops, (symbol, operand))), args[0].src)
         if isinstance(subject, Features):
-            return Val(layers.stepped(subject, {"op": "arithmetic", "text": place.text, "line": place.where}), args[0].src)
-        return Val(ConstTensor(subject.shape, None, subject.name), args[0].src) if isinstance(subject, ConstTensor) else None
+            return Val(
+                layers.stepped(subject, {"op": "arithmetic", "text": place.text, "line": place.where}), args[0].src
+            )
+        return (
+            Val(ConstTensor(subject.shape, None, subject.name), args[0].src)
+            if isinstance(subject, ConstTensor)
+            else None
+        )
 
     return handler
 
@@ -111,7 +129,9 @@ def _pixel_unshuffle(run: Interpreter, args: list[Val], kwargs: dict[str, Val], 
     n, c, h, w = subject.shape
     try:
         split = reshape(subject, (n, c, h // factor, factor, w // factor, factor))
-        return Val(reshape(permute(split, (0, 1, 3, 5, 2, 4)), (n, c * factor * factor, h // factor, w // factor)), args[0].src)
+        return Val(
+            reshape(permute(split, (0, 1, 3, 5, 2, 4)), (n, c * factor * factor, h // factor, w // factor)), args[0].src
+        )
     except (ShapeError, ZeroDivisionError):
         return None
 
@@ -184,9 +204,23 @@ def _filled(number: float | None) -> Handler:
     return handler
 
 
-INERT = (
-    "contiguous to float half bfloat16 type cuda cpu clone detach type_as requires_grad_ double int long"
-).split()
+INERT = [
+    "contiguous",
+    "to",
+    "float",
+    "half",
+    "bfloat16",
+    "type",
+    "cuda",
+    "cpu",
+    "clone",
+    "detach",
+    "type_as",
+    "requires_grad_",
+    "double",
+    "int",
+    "long",
+]
 TENSOR_METHODS: dict[str, Handler] = {
     **dict.fromkeys(INERT, _same),
     "view": _shaping(lambda tensor, numbers: reshape(tensor, numbers)),
@@ -197,13 +231,20 @@ TENSOR_METHODS: dict[str, Handler] = {
     "flatten": _shaping(lambda tensor, numbers: flatten(tensor, *(numbers or [0]))),
     "unflatten": _shaping(
         lambda tensor, numbers: reshape(
-            tensor, [*tensor.shape[: numbers[0] % len(tensor.shape)], *numbers[1:], *tensor.shape[numbers[0] % len(tensor.shape) + 1 :]]
+            tensor,
+            [
+                *tensor.shape[: numbers[0] % len(tensor.shape)],
+                *numbers[1:],
+                *tensor.shape[numbers[0] % len(tensor.shape) + 1 :],
+            ],
         )
     ),
     "squeeze": _shaping(_squeeze),
     "unsqueeze": _shaping(_unsqueeze),
     "size": _size,
-    "dim": lambda run, args, kwargs, place, frame: Val(len(args[0].value.shape)) if hasattr(args[0].value, "axes") or isinstance(args[0].value, Pixels) else None,
+    "dim": lambda run, args, kwargs, place, frame: (
+        Val(len(args[0].value.shape)) if hasattr(args[0].value, "axes") or isinstance(args[0].value, Pixels) else None
+    ),
     "sub": _arithmetic("sub"),
     "sub_": _arithmetic("sub"),
     "add": _arithmetic("add"),
@@ -212,7 +253,10 @@ TENSOR_METHODS: dict[str, Handler] = {
     "div_": _arithmetic("div"),
 }
 FUNCTIONS: dict[str, Handler] = {
-    **{f"torch.{name}": TENSOR_METHODS[name] for name in ("reshape", "permute", "transpose", "flatten", "squeeze", "unsqueeze")},
+    **{
+        f"torch.{name}": TENSOR_METHODS[name]
+        for name in ("reshape", "permute", "transpose", "flatten", "squeeze", "unsqueeze")
+    },
     "torch.cat": _cat,
     "torch.concat": _cat,
     "torch.tensor": _tensor,

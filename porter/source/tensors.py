@@ -1,7 +1,7 @@
 """Symbolic tensors: where each element came from, as products of strided pieces of the original axes.
 
-A piece is (axis, stride, size): it contributes index * stride to the index on an original axis. An axis of a tensor is a list
-of pieces, major first. Views, reshapes, permutes and transposes rearrange pieces exactly, at any real size, without data.
+A piece is (axis, stride, size): it contributes index * stride to the index on an original axis. An axis of a tensor is
+a list of pieces, major first. Views, reshapes and permutes rearrange pieces exactly, at any real size, without data.
 """
 
 from __future__ import annotations
@@ -197,7 +197,9 @@ def concatenate(tensors: Sequence[Features], axis: int) -> Features:
     Raises: ShapeError when they are not slices of the same tensor on a regular grid.
     """
     first = tensors[0]
-    if any(item.axes != first.axes or item.layer != first.layer or len(item.steps) != len(first.steps) for item in tensors):
+    if any(
+        item.axes != first.axes or item.layer != first.layer or len(item.steps) != len(first.steps) for item in tensors
+    ):
         raise ShapeError("different tensors")
     pieces = [Piece("token", stride, size) for stride, size in _factor([item.offset for item in tensors])]
     at = axis % len(first.axes)
@@ -220,10 +222,10 @@ def _factor(offsets: list[int]) -> list[tuple[int, int]]:
 
 
 def shuffle_kind(axes: tuple[Axis, ...], grid: int) -> tuple[str, float] | None:
-    """Which pixel shuffle gave (tokens, channels): ("v1"|"v2"|"other", ratio), ("none", 1.0) for none, None when unreadable.
+    """Which pixel shuffle gave these axes: ("v1"|"v2"|"other", ratio); ("none", 1.0) for none, None when unreadable.
 
-    With rows r and columns c of the patch grid and a factor k: v2 has tokens (r/k, c/k), v1 the transpose; both have channels
-    (row in block, column in block, channel).
+    With rows r and columns c of the patch grid and a factor k: v2 has tokens (r/k, c/k), v1 the transpose; both have
+    channels (row in block, column in block, channel).
     """
     if len(axes) < 2:
         return None

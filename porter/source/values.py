@@ -111,7 +111,7 @@ class Buffer:
 
 @dataclass(slots=True, eq=False)
 class Instance:
-    """An object of a class of the code base. `__init__` runs on first use (`started`), so that unread parts cost nothing."""
+    """An object of a class of the code base. `__init__` runs on first use (`started`)."""
 
     cls: ClassRef
     args: list[Val]
@@ -176,7 +176,8 @@ class Method:
 
 @dataclass(slots=True, eq=False)
 class LibraryConfig:
-    """A config object of a class that the code base does not define (`Qwen2Config(**values)`): its given values only."""
+    """A config object of a class that the code base does not define (`Qwen2Config(**values)`): only what it is
+    given."""
 
     cls: External
     values: dict[str, Val]

@@ -1,0 +1,166 @@
+"""Pixel arithmetic in the repo's own image functions: mean and std, resampling filter, rescaling, tiles or none."""
+
+from __future__ import annotations
+
+import ast
+
+from porter.facts.code import CodeReading
+from porter.facts.configs import Configs, Found, evidence, found_from
+from porter.facts.model import Confidence, Fact
+from porter.jsontypes import JSON
+from porter.source.codebase import snippet, where
+from porter.source.interpreter import Frame
+from porter.source.values import Function, Src, plain
+
+RESAMPLE = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
+
+
+def resample_name(value: JSON) -> JSON:
+    """A resampling filter by its PIL name, from PIL's number or any spelling of the name."""
+    if isinstance(value, str):
+        name = value.rsplit(".", 1)[-1].lower()
+        return name if name in RESAMPLE else None
+    return RESAMPLE[value] if isinstance(value, int) and 0 <= value < len(RESAMPLE) else None
+
+
+def constant_of(code: CodeReading, role: str) -> Found | None:
+    """Arguments of Normalize / Resize / resize calls anywhere in the remote code."""
+    for file in code.run.code.files():
+        for owner in ast.walk(file.tree):
+            if not isinstance(owner, (ast.FunctionDef, ast.Module)):
+                continue
+            frame = _default_frame(code, file.path, owner)
+            body = owner.body if isinstance(owner, ast.FunctionDef) else []
+            for node in (n for statement in body for n in ast.walk(statement) if isinstance(n, ast.Call)):
+                found = _call_constant(code, node, role, frame)
+                if found is not None:
+                    return found
+    return None
+
+
+def _default_frame(code: CodeReading, file: str, owner: ast.AST) -> Frame:
+    """The names of a function at its defaults, and the constants that it assigns before use."""
+    frame = Frame(file, {}, None, None, 1)
+    if isinstance(owner, ast.FunctionDef):
+        code.run.bind(Function(file, owner), [], {}, frame)
+        for statement in owner.body[:20]:
+            if isinstance(statement, ast.Assign) and not any(isinstance(n, ast.Call) for n in ast.walk(statement)):
+                code.run.run([statement], frame)
+    return frame
+
+
+def _call_constant(code: CodeReading, node: ast.Call, role: str, frame: Frame) -> Found | None:
+    name = (
+        node.func.attr
+        if isinstance(node.func, ast.Attribute)
+        else node.func.id
+        if isinstance(node.func, ast.Name)
+        else ""
+    )
+    keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+    place = Src(frame.file, where(node), snippet(node))
+    if role == "resample":
+        return _resample_argument(code, name, node, keywords, frame, place)
+    if name.lower() not in ("normalize", "normalise"):
+        return None
+    index = 0 if role == "mean" else 1
+    image_first = len(node.args) == 3
+    at = index + (1 if image_first else 0)
+    argument = keywords.get(role) or (node.args[at] if len(node.args) > at else None)
+    value = code.run.evaluate(argument, frame) if argument is not None else None
+    inner = plain(value) if value is not None else None
+    inner = [inner] * 3 if isinstance(inner, (int, float)) and not isinstance(inner, bool) else inner
+    numbers = isinstance(inner, list) and len(inner) in (1, 3) and all(isinstance(item, (int, float)) for item in inner)
+    return Found(inner, (place, *(value.src[:2] if value is not None else ()))) if numbers else None
+
+
+def _resample_argument(
+    code: CodeReading, name: str, node: ast.Call, keywords: dict[str | None, ast.expr], frame: Frame, place: Src
+) -> Found | None:
+    if name not in ("resize", "Resize"):
+        return None
+    argument = (
+        keywords.get("resample") or keywords.get("interpolation") or (node.args[1] if len(node.args) > 1 else None)
+    )
+    if argument is None:
+        return None
+    value = code.run.evaluate(argument, frame)
+    text = value.value.dotted if hasattr(value.value, "dotted") else plain(value)
+    found = resample_name(text) if isinstance(text, (str, int)) and not isinstance(text, bool) else None
+    return Found(found, (place, *value.src[:2])) if found is not None else None
+
+
+def _three(found: Found) -> Found:
+    """One number per channel."""
+    value = found.value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return Found([value] * 3, found.sources)
+    return found
+
+
+def named_constant(code: CodeReading, role: str) -> Found | None:
+    """A module-level constant of three numbers that is called a mean or std and that an image function uses."""
+    for file in code.run.code.files():
+        used = {
+            n.id
+            for f in ast.walk(file.tree)
+            if isinstance(f, ast.FunctionDef)
+            for n in ast.walk(f)
+            if isinstance(n, ast.Name)
+        }
+        for name in file.definitions:
+            if role in name.lower() and name in used:
+                value = code.run.module_name(file.path, name)
+                inner = plain(value)
+                if (
+                    isinstance(inner, list)
+                    and len(inner) == 3
+                    and all(isinstance(item, (int, float)) for item in inner)
+                ):
+                    return Found(inner, value.src)
+    return None
+
+
+def rescale_fact(configs: Configs) -> Fact:
+    """Whether pixels are divided by 255: stated by the processor, or done in an image function."""
+    stated = configs.processor_value("do_rescale")
+    if stated is not None and isinstance(plain(stated), bool):
+        found = found_from(stated)
+        return Fact("rescale", found.value, Confidence.CERTAIN, evidence(found.sources))
+    for file in configs.code.run.code.files():
+        for node in ast.walk(file.tree):
+            divides = (
+                isinstance(node, ast.BinOp)
+                and isinstance(node.op, ast.Div)
+                and getattr(node.right, "value", None) in (255, 255.0)
+            )
+            name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+            by_call = (
+                isinstance(node, ast.Call) and bool(node.args) and getattr(node.args[0], "value", None) in (255, 255.0)
+            )
+            if (
+                divides
+                or (by_call and name in ("div", "div_", "true_divide", "divide"))
+                or name in ("ToTensor", "to_tensor", "pil_to_tensor", "rescale")
+            ):
+                return Fact("rescale", True, Confidence.LIKELY, evidence((Src(file.path, where(node), snippet(node)),)))
+    return Fact("rescale", None, Confidence.UNKNOWN)
+
+
+def scheme_fact(configs: Configs) -> Fact:
+    """How an image becomes tiles: "internvl_tiles" where code cuts crops by a choice among ratios, "single"
+    where nothing is cut."""
+    resizes: list[Src] = []
+    for file in configs.code.run.code.files():
+        for node in ast.walk(file.tree):
+            name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+            if name in ("crop", "unfold", "divide_to_patches", "crop_to_patches"):
+                place = Src(file.path, where(node), snippet(node))
+                return Fact("resize_scheme", "internvl_tiles", Confidence.LIKELY, evidence((place,)))
+            if name in ("resize", "Resize"):
+                resizes.append(Src(file.path, where(node), snippet(node)))
+    if resizes:
+        return Fact(
+            "resize_scheme", "single", Confidence.LIKELY, evidence(tuple(resizes[:2])), note="no code cuts tiles"
+        )
+    return Fact("resize_scheme", None, Confidence.UNKNOWN)
