@@ -11,7 +11,7 @@ from porter.facts.code import CodeReading, class_of, entry_for
 from porter.facts.configs import Configs, Found, evidence, found_from
 from porter.facts.features import FeaturePath, operations
 from porter.facts.model import Confidence, Fact
-from porter.facts.pixels import constant_of, named_constant, resample_name, rescale_fact, scheme_fact
+from porter.facts.pixels import constant_of, named_constant, per_channel, resample_name, rescale_fact, scheme_fact
 from porter.facts.tiling import tiling_bounds
 from porter.facts.towers import read_value
 from porter.hub.snapshot import Snapshot
@@ -212,7 +212,7 @@ def _pixel_facts(configs: Configs, ops: list[dict[str, object]], path: FeaturePa
             continue
         value = configs.preprocessing(name) or constant_of(configs.code, role) or configs.find("model", name)
         if value is not None:
-            yield _fact(name, _three(value))
+            yield _fact(name, per_channel(value))
         else:
             named = named_constant(configs.code, role)
             yield Fact(name, named.value, Confidence.LIKELY, evidence(named.sources)) if named else _fact(name, None)

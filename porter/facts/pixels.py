@@ -90,7 +90,7 @@ def _resample_argument(
     return Found(found, (place, *value.src[:2])) if found is not None else None
 
 
-def _three(found: Found) -> Found:
+def per_channel(found: Found) -> Found:
     """One number per channel."""
     value = found.value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
