@@ -1,4 +1,4 @@
-"""Makes `.venv` ready: a CPU vLLM, then porter from this checkout. Standard library only; a finished step is not repeated.
+"""Makes `.venv` ready: a CPU vLLM, then porter from this checkout. A finished step is not repeated.
 
 python3.11 scripts/set_up.py          .venv with vLLM and porter (what `make demo` needs)
 python3.11 scripts/set_up.py --test   the same with the test extra (what `make test` needs)

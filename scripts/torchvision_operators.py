@@ -1,8 +1,8 @@
 """Declares torchvision's operator schemas before its first import.
 
-For a machine whose only torchvision is a CUDA build beside a CPU torch: its compiled library does not load there, and its
-Python part registers fake kernels for operators that nobody declared. `scripts/set_up.py` installs this beside a `.pth`
-file, so that child processes have it too.
+For a machine whose only torchvision is a CUDA build beside a CPU torch: its compiled library does not load there, and
+its Python part registers fake kernels for operators that nobody declared. `scripts/set_up.py` installs this beside a
+`.pth` file, so that child processes have it too.
 """
 
 from __future__ import annotations
