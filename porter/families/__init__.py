@@ -1,0 +1,10 @@
+"""All families, one per shape that a vLLM tree already has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from porter.families.base import Family
+from porter.families.internvl import InternVL
+
+FAMILIES: Mapping[str, Family] = {"internvl": InternVL()}

@@ -1,0 +1,137 @@
+"""What a family is: porter's judgement about one shape that a vLLM tree already has."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
+from porter.hub.snapshot import Snapshot
+from porter.jsontypes import JSONObject
+from porter.weights.mapper import NameRules
+
+Scope = Literal["model", "vision", "text"]
+Level = Literal["supported", "transformers-backend", "inherit", "compose", "refuse"]
+
+
+class TreeLike(Protocol):
+    """A vLLM tree as `porter.vllm_tree.locate` gives it; paths are relative to the `vllm` package."""
+
+    @property
+    def package(self) -> Path: ...
+    @property
+    def version(self) -> str: ...
+    def module(self, relpath: str) -> ast.Module: ...
+
+
+class ReadingLike(Protocol):
+    """What `porter.facts.infer` gives."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+    @property
+    def facts(self) -> ModelFacts: ...
+    def resolve(self, scope: Scope, attribute: str) -> Fact: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that this repo has in another way than the family's base, and the override that answers it."""
+
+    what: str
+    base: str
+    repo: str
+    answer: str
+
+    def to_json(self) -> JSONObject:
+        return {"what": self.what, "base": self.base, "repo": self.repo, "answer": self.answer}
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """Something that the family cannot answer."""
+
+    what: str
+    why: str
+    evidence: tuple[Evidence, ...] = ()
+
+    def to_json(self) -> JSONObject:
+        return {"what": self.what, "why": self.why, "evidence": [item.to_json() for item in self.evidence]}
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How a family fits the facts. `score` is the explained share, 0 to 1; `judgement` is the family's own frozen reading.
+
+    `config_map` tells for each attribute that the base reads where this repo keeps it (a fact about the tree); `uses` names the
+    facts that a port would be built from.
+    """
+
+    family: str
+    module: str
+    model_class: str
+    processor_class: str
+    score: float
+    differences: tuple[Difference, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    config_map: Fact | None = None
+    uses: tuple[str, ...] = ()
+    judgement: Any = None
+
+    @property
+    def fits(self) -> bool:
+        return not self.blockers
+
+    def to_json(self) -> JSONObject:
+        return {
+            "name": self.family,
+            "module": self.module,
+            "class": self.model_class,
+            "processor": self.processor_class,
+            "score": round(self.score, 3),
+            "differences": [item.to_json() for item in self.differences],
+            "blockers": [item.to_json() for item in self.blockers],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What porter would do with a repo. `runner_up` is the next best family, if any."""
+
+    level: Level
+    confidence: Confidence
+    reasons: tuple[str, ...]
+    overruled: Level | None = None
+    runner_up: str | None = None
+    match: Match | None = None
+
+    def to_json(self) -> JSONObject:
+        return {
+            "level": self.level,
+            "confidence": self.confidence.value,
+            "reasons": list(self.reasons),
+            "overruled": self.overruled,
+        }
+
+
+class Family(Protocol):
+    """A module's worth of judgement, listed in `porter.families.FAMILIES`."""
+
+    @property
+    def name(self) -> str: ...
+    def anchors(self, tree: TreeLike) -> Any:
+        """What the family's base is in this tree, read from its source. Raises TreeError when the tree lacks it."""
+
+    def match(self, reading: ReadingLike, tree: TreeLike) -> Match: ...
+    def spec(self, match: Match, reading: ReadingLike, tree: TreeLike, *, rules: NameRules) -> Any:
+        """The port as a frozen PortSpec."""
+
+
+def used_guesses(match: Match, facts: Mapping[str, Fact]) -> tuple[Fact, ...]:
+    """The facts that a port of this match would use although nothing in the repo settles them."""
+    found = (facts[name] for name in match.uses if name in facts)
+    return tuple(fact for fact in found if not fact.usable)

@@ -1,0 +1,105 @@
+"""Tokens, tiling and pixels: the repo's processing against the tree's InternVL processor."""
+
+from __future__ import annotations
+
+from porter.facts.model import Confidence
+from porter.families.base import ReadingLike
+from porter.families.internvl.anchors import Anchors
+from porter.families.internvl.judgement import Notes, blocked, differs
+from porter.families.internvl.sources import resolved
+from porter.jsontypes import JSON
+from porter.planning.spec import PixelSpec, Source
+
+TOKEN_FACTS = {
+    "ctx_image_token": "image_context_token",
+    "start_image_token": "image_start_token",
+    "end_image_token": "image_end_token",
+}
+TILING_FACTS = {
+    "min_dynamic_patch": "min_tiles",
+    "max_dynamic_patch": "max_tiles",
+    "use_thumbnail": "use_thumbnail",
+}
+BICUBIC = 3
+FILTERS = (0, 1, 2, 3, 4, 5)
+
+
+def judge_tokens(reading: ReadingLike, anchors: Anchors) -> tuple[dict[str, str], str | None, Notes]:
+    """(processor arguments that differ from their defaults, a placeholder that differs from the base's, notes)."""
+    notes, arguments = Notes(), {}
+    context = reading.facts.value("image_context_token")
+    if not isinstance(context, str) or not context:
+        notes = notes.plus(blocked("image context token", "no file of the repo tells which token stands for image features"))
+    for parameter, name in TOKEN_FACTS.items():
+        fact, default = reading.facts[name], anchors.processor.tokens.get(parameter)
+        value = fact.value if isinstance(fact.value, str) else "" if fact.confidence is Confidence.ABSENT else None
+        if value is not None and value != default:
+            arguments[parameter] = value
+            notes = notes.plus(differs(name.replace("_", " "), repr(default), repr(value), parameter))
+    placeholder = reading.facts.value("image_placeholder")
+    other = placeholder if isinstance(placeholder, str) and placeholder not in ("", anchors.placeholder) else None
+    if other is not None:
+        notes = notes.plus(differs("image placeholder", anchors.placeholder, other, "get_placeholder_str, dummy text, replacement"))
+    return arguments, other, notes
+
+
+def judge_tiling(reading: ReadingLike) -> dict[str, Source]:
+    """Where each tiling argument stands; one tile per image when the repo names no tiling at all."""
+    found = {
+        name: source
+        for name, fact in TILING_FACTS.items()
+        if (source := resolved(reading, "model", name, reading.facts.value(fact))) is not None
+    }
+    stated = resolved(reading, "model", "dynamic_image_size")
+    tiled = "max_dynamic_patch" in found and reading.facts.value("resize_scheme") != "single"
+    if stated is not None and isinstance(stated.value, bool):
+        found["dynamic_image_size"] = stated
+        tiled = tiled and stated.value
+    else:
+        found["dynamic_image_size"] = Source("constant", tiled)
+    one = {"min_dynamic_patch": Source("constant", 1), "max_dynamic_patch": Source("constant", 1)}
+    defaults = {"min_dynamic_patch": Source("constant", 1), "use_thumbnail": Source("constant", False)}
+    return {**defaults, **found} if tiled else {**one, **defaults, **found}
+
+
+def judge_pixels(
+    reading: ReadingLike, anchors: Anchors, by: tuple[str, str] | None, inside: bool
+) -> tuple[PixelSpec | None, Notes]:
+    """The repo's pixels where they differ from the tree's. `by`: buffers that the processor applies; `inside`: the model does."""
+    mean, std = _triple(reading, "image_mean"), _triple(reading, "image_std")
+    if by is not None:
+        mean, std = (_buffer(reading, name) for name in by)
+        if mean is None or std is None:
+            return None, blocked("normalisation", f"the values of {by[0]} and {by[1]} could not be read")
+    unsettled = mean is None and not inside and reading.facts["image_mean"].confidence is not Confidence.ABSENT
+    if unsettled:
+        mean, std = anchors.processor.mean, anchors.processor.std
+    resample = reading.facts.value("resample")
+    number = resample if isinstance(resample, int) and resample in FILTERS else BICUBIC
+    rescale = reading.facts.value("rescale") is not False
+    if (mean, std, number, rescale) == (anchors.processor.mean, anchors.processor.std, BICUBIC, True):
+        return None, Notes()
+    if anchors.processor.pixel_hook is None:
+        return None, blocked("pixels", f"{anchors.processor.image_processor} of this vLLM has no hook for another normalisation")
+    base = f"mean {anchors.processor.mean}, std {anchors.processor.std}, resample {BICUBIC}"
+    repo = f"mean {mean}, std {std}, resample {number}" + ("" if rescale else ", no rescale")
+    return PixelSpec(number, rescale, mean, std), differs("pixels", base, repo, "own image processor")
+
+
+def _triple(reading: ReadingLike, name: str) -> tuple[float, ...] | None:
+    return _floats(reading.facts.value(name))
+
+
+def _floats(value: JSON) -> tuple[float, ...] | None:
+    numbers = [float(item) for item in value if isinstance(item, (int, float))] if isinstance(value, list) else []
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        numbers = [float(value)]
+    return tuple(numbers * 3) if len(numbers) == 1 else tuple(numbers) if len(numbers) == 3 else None
+
+
+def _buffer(reading: ReadingLike, name: str) -> tuple[float, ...] | None:
+    listed = reading.facts.value("buffers")
+    for item in listed if isinstance(listed, list) else []:
+        if isinstance(item, dict) and item.get("attr") == name:
+            return _floats(item.get("values"))
+    return None

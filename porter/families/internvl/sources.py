@@ -1,0 +1,71 @@
+"""Where a value stands, as generated code would read it: proved against the JSON itself, a constant where nothing matches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from porter.facts.model import Fact
+from porter.families.base import ReadingLike, Scope
+from porter.jsontypes import JSON, JSONObject
+from porter.planning.spec import Source
+
+PREPROCESSOR = "preprocessor_config.json"
+FACTORS = ("hidden_size",)
+
+
+def at(document: JSON, path: str) -> JSON:
+    """The value at a dotted path, None when there is none."""
+    current = document
+    for part in path.split(".") if path else []:
+        if not isinstance(current, dict) or part not in current:
+            return None
+        current = current[part]
+    return current
+
+
+def resolved(reading: ReadingLike, scope: Scope, attribute: str, value: JSON = None) -> Source | None:
+    """Where an attribute stands; `value` is what it must be when a fact settled it. None when the repo is silent."""
+    fact = reading.resolve(scope, attribute)
+    found = fact.value if isinstance(fact.value, dict) else {}
+    wanted = value if value is not None else found.get("value")
+    if wanted is None:
+        return None
+    path = found.get("path")
+    config = reading.snapshot.config()
+    if isinstance(path, str):
+        stated = at(config, path)
+        if same(stated, wanted):
+            return Source("config", wanted, path)
+        derived = _derived(config, path, stated, wanted)
+        if derived is not None:
+            return derived
+    return _from_evidence(reading, fact, wanted) or Source("constant", wanted)
+
+
+def same(left: JSON, right: JSON) -> bool:
+    """Equal as JSON, with True and 1 kept apart."""
+    return isinstance(left, bool) == isinstance(right, bool) and left == right
+
+
+def _derived(config: JSONObject, path: str, stated: JSON, wanted: JSON) -> Source | None:
+    if isinstance(stated, bool) or isinstance(wanted, bool):
+        return None
+    if not isinstance(stated, (int, float)) or not isinstance(wanted, (int, float)) or not stated:
+        return None
+    if abs(1 / stated - wanted) < 1e-9:
+        return Source("inverse", wanted, path)
+    head = path.rpartition(".")[0]
+    siblings = at(config, head)
+    for key, number in siblings.items() if isinstance(siblings, dict) else ():
+        if isinstance(number, int) and not isinstance(number, bool) and key != path.rpartition(".")[2] and int(number * stated) == wanted:
+            return Source("product", wanted, path, key)
+    return None
+
+
+def _from_evidence(reading: ReadingLike, fact: Fact, wanted: JSON) -> Source | None:
+    """A top-level key of the preprocessor's JSON that the evidence names and that holds the value."""
+    document: Mapping[str, JSON] = reading.snapshot.json.get(PREPROCESSOR, {})
+    for item in fact.evidence:
+        if item.file == PREPROCESSOR and item.where in document and same(document[item.where], wanted):
+            return Source("processor", wanted, item.where)
+    return None

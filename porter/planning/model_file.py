@@ -1,0 +1,190 @@
+"""The context of the model file's template: which imports, which classes, which lines; all decided from the spec."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from porter.planning import layout
+from porter.planning.names import is_name
+from porter.planning.spec import PortSpec, Source
+
+MODELS = "vllm.model_executor.models"
+RESAMPLING = {0: "NEAREST", 1: "LANCZOS", 2: "BILINEAR", 3: "BICUBIC", 4: "BOX", 5: "HAMMING"}
+BICUBIC = 3
+
+
+class Imports:
+    """Names to import by module; `plain` are whole modules."""
+
+    def __init__(self, *, relative: bool) -> None:
+        self.relative = relative
+        self.modules: dict[str, set[str]] = {}
+        self.plain: set[str] = set()
+
+    def add(self, module: str, *names: str) -> None:
+        self.modules.setdefault(module, set()).update(names)
+
+    def model(self, module: str, *names: str) -> None:
+        """Names of another model file, relative where the port stands beside it."""
+        self.add(f".{module}" if self.relative else f"{MODELS}.{module}", *names)
+
+    def render(self) -> str:
+        """Sections as isort has them: standard library, third party, vLLM, relative."""
+        sections: list[dict[str, set[str]]] = [{}, {}, {}, {}]
+        for module, names in self.modules.items():
+            sections[_section(module)][module] = names
+        standard = {name for name in self.plain if name in ("math",)}
+        shown = [layout.imports(sections[0], standard), layout.imports(sections[1], self.plain - standard)]
+        shown += [layout.imports(section) for section in sections[2:]]
+        return "\n\n".join(section for section in shown if section)
+
+
+def _section(module: str) -> int:
+    if module.startswith("."):
+        return 3
+    if module.startswith("vllm"):
+        return 2
+    return 0 if module.partition(".")[0] in ("collections", "typing") else 1
+
+
+def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, Any]:
+    """Everything that templates/model.py.j2 names."""
+    imports = Imports(relative=relative)
+    _base_imports(spec, imports)
+    for add in (_pixel_imports, _model_imports, _connector_imports, _placeholder_imports):
+        add(spec, imports)
+    names = spec.names
+    return {
+        "spec": spec,
+        "imports": imports.render(),
+        "model": names.architecture,
+        "info": names.cls("ProcessingInfo"),
+        "image_processor": names.cls("ImageProcessor") if spec.pixels else spec.base.image_processor,
+        "processor": names.cls("MultiModalProcessor") if spec.tokens.placeholder else spec.base.processor,
+        "dummy": names.cls("DummyInputsBuilder") if spec.tokens.placeholder else spec.base.dummy,
+        "tiling": [(name, expression(source, name, own_config)) for name, source in _tiling(spec)],
+        "processor_arguments": _processor_arguments(spec, own_config),
+        "uses_image_config": any(source.kind == "processor" for source in spec.tiling.values()),
+        "connector_locals": connector_locals(spec),
+        "normalise": _normalise(spec),
+        "mapper": mapper(spec),
+        "resample": RESAMPLING[spec.pixels.resample] if spec.pixels else None,
+        "own_tiles": spec.pixels is not None and spec.pixels.resample != BICUBIC,
+        "bare": not (mapper(spec) or spec.tokens.placeholder or spec.buffers or spec.tower or spec.connector or spec.features
+                     or spec.lora_tokens is not None),
+    }
+
+
+def _tiling(spec: PortSpec) -> list[tuple[str, Source]]:
+    order = ("min_dynamic_patch", "max_dynamic_patch", "dynamic_image_size", "use_thumbnail")
+    return [(name, spec.tiling[name]) for name in order if name in spec.tiling]
+
+
+def expression(source: Source, attribute: str, own_config: bool) -> str:
+    """How the model file reads a value."""
+    if source.kind == "processor":
+        return f"image_config[{layout.text(str(source.path))}]"
+    if own_config:
+        return f"config.{attribute}"
+    if source.kind == "config" and all(is_name(part) for part in str(source.path).split(".")):
+        return f"config.{source.path}"
+    return layout.literal(source.value)
+
+
+def _processor_arguments(spec: PortSpec, own_config: bool) -> list[str]:
+    arguments = ["tokenizer=self.get_tokenizer()", "image_processor=image_processor"]
+    if spec.video:
+        arguments.append("video_processor=video_processor")
+    arguments.append("image_seq_length=int(grid_length**2 * config.downsample_ratio**2)")
+    arguments += [f"{name}={layout.text(value)}" for name, value in spec.tokens.arguments.items()]
+    return [*arguments, *(["ctx_video_token=self.ctx_video_token"] if spec.video else [])]
+
+
+def _normalise(spec: PortSpec) -> str | None:
+    """The line that applies stored mean and std to pixels."""
+    features = spec.features
+    if features is None or features.mean is None or features.std is None:
+        return None
+    shapes = {buffer.name: buffer.shape for buffer in spec.buffers}
+
+    def name(buffer: str) -> str:
+        shape = shapes.get(buffer, ())
+        flat = len(shape) == 1 and shape[0] == 3
+        return f"self.{buffer}.view(-1, 1, 1)" if flat else f"self.{buffer}"
+
+    line = f"        pixel_values = (pixel_values - {name(features.mean)}) / {name(features.std)}"
+    if len(line) <= layout.WIDTH:
+        return line
+    return "        pixel_values = (\n            pixel_values - " + name(features.mean) + f"\n        ) / {name(features.std)}"
+
+
+def mapper(spec: PortSpec) -> str | None:
+    """`hf_to_vllm_mapper`, when there is anything to rename or drop."""
+    fields = {"substr": spec.rules.substr, "prefix": spec.rules.prefix, "suffix": spec.rules.suffix}
+    parts = [(name, rules) for name, rules in fields.items() if rules]
+    if not parts:
+        return None
+    lines = ["    hf_to_vllm_mapper = WeightsMapper("]
+    for name, rules in parts:
+        lines.append(f"        orig_to_new_{name}={{")
+        lines += [f"            {layout.text(old)}: {layout.literal(new)}," for old, new in rules.items()]
+        lines.append("        }" + ("," if len(parts) > 1 else ""))
+    return "\n".join([*lines, "    )"])
+
+
+def _base_imports(spec: PortSpec, imports: Imports) -> None:
+    base = spec.base
+    imports.add("vllm.multimodal", "MULTIMODAL_REGISTRY")
+    imports.add(base.hf_module, base.image_processor, base.hf_processor)
+    imports.model(base.module, base.model, base.info, base.processor, base.dummy)
+
+
+def _pixel_imports(spec: PortSpec, imports: Imports) -> None:
+    if spec.pixels is None:
+        return
+    imports.plain.update({"torch", "torchvision.transforms as T"})
+    imports.add("PIL", "Image")
+    imports.add("vllm.multimodal.image", "convert_image_mode")
+    tiles = "calculate_internvl_targets" if spec.pixels.resample != BICUBIC else "dynamic_preprocess_internvl"
+    imports.add(spec.base.hf_module, "get_internvl_target_ratios", tiles)
+
+
+def _model_imports(spec: PortSpec, imports: Imports) -> None:
+    if spec.buffers:
+        imports.add("vllm.config", "VllmConfig")
+    if spec.buffers or spec.features:
+        imports.plain.add("torch")
+    if mapper(spec):
+        imports.model("utils", "WeightsMapper")
+    if spec.tower is not None:
+        imports.model(spec.tower.module, spec.tower.cls)
+        imports.add(*spec.base.quantization)
+    if spec.tower is not None or spec.connector:
+        imports.add("transformers", spec.base.config_base)
+    if spec.lora_tokens is not None:
+        imports.add("vllm.multimodal.inputs", "MultiModalKwargsItem")
+
+
+def _connector_imports(spec: PortSpec, imports: Imports) -> None:
+    if spec.connector:
+        imports.plain.add("torch.nn as nn")
+    for cls, module in (("RMSNorm", "layernorm"), ("QuickGELU", "activation")):
+        if any(line.startswith(f"{cls}(") for line in spec.connector):
+            imports.add(f"vllm.model_executor.layers.{module}", cls)
+
+
+def _placeholder_imports(spec: PortSpec, imports: Imports) -> None:
+    if spec.tokens.placeholder is not None:
+        imports.add("collections.abc", "Mapping")
+        imports.add("vllm.multimodal.inputs", "BatchedTensorInputs")
+        imports.add("vllm.multimodal.parse", "MultiModalDataItems")
+        imports.add("vllm.multimodal.processing", "PromptReplacement", "cached_encode")
+
+
+def connector_locals(spec: PortSpec) -> list[str]:
+    """Assignments of the local names that the connector's lines use."""
+    joined = " ".join(spec.connector)
+    merged, vision, text = ("merged_size" in joined, "vit_hidden_size" in joined, "llm_hidden_size" in joined)
+    lines = ["vit_hidden_size = config.vision_config.hidden_size"] if vision or merged else []
+    lines += ["merged_size = vit_hidden_size * int(1 / self.downsample_ratio) ** 2"] if merged else []
+    return [*lines, *(["llm_hidden_size = config.text_config.hidden_size"] if text else [])]

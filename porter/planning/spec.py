@@ -1,0 +1,166 @@
+"""A port as a frozen value: everything that the templates need, decided; nothing here looks anything up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal
+
+from porter.jsontypes import JSON, JSONObject
+from porter.planning.names import Names
+from porter.weights.mapper import NameRules
+
+SourceKind = Literal["config", "inverse", "product", "processor", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where generated code finds a value.
+
+    config: the JSON path `path`; inverse: 1 over the number there; product: the number there times the attribute `factor`;
+    processor: the key `path` of preprocessor_config.json; constant: `value` stands in the code. `value` is always the value found.
+    """
+
+    kind: SourceKind
+    value: JSON
+    path: str | None = None
+    factor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubConfig:
+    """One part's config. `key` is its JSON path, None when its values stand at the top level.
+
+    `library` is transformers' class (vision) or model_type (text) that takes the values, None for a class of the port's own.
+    `renames` maps canonical names to this repo's; `defaults` fill what the JSON leaves out; `forced` overrule the JSON.
+    """
+
+    key: str | None
+    library: str | None
+    model_type: str
+    renames: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, JSON] = field(default_factory=dict)
+    forced: Mapping[str, JSON] = field(default_factory=dict)
+    computed: Mapping[str, Source] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSpec:
+    """The port's own config class. `computed` attributes are set from values of other places."""
+
+    model_type: str
+    vision: SubConfig
+    text: SubConfig
+    renames: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, JSON] = field(default_factory=dict)
+    forced: Mapping[str, JSON] = field(default_factory=dict)
+    computed: Mapping[str, Source] = field(default_factory=dict)
+    feature_layer_from_end: bool = True
+    tie: bool | None = None
+    ambiguous_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSpec:
+    """Arguments of the HF-style processor that differ from its defaults, and a placeholder that differs from the base's."""
+
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    placeholder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSpec:
+    """Pixels as the repo makes them: PIL's resampling number, 1/255 or not, mean and std or None."""
+
+    resample: int
+    rescale: bool
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    tiling: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TowerSpec:
+    """A tower class of the tree in place of the base's own."""
+
+    cls: str
+    module: str
+    post_norm: bool | None
+    inner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BufferSpec:
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """The image path where it differs: buffers applied to pixels, tokens cut off, whether there is a pixel shuffle."""
+
+    mean: str | None
+    std: str | None
+    drop_front: int
+    drop_end: int
+    shuffle: bool
+    whole: bool
+    """The whole method is written; otherwise the base's is called on the normalised pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseSpec:
+    """The base by name in the tree at hand."""
+
+    module: str
+    model: str
+    info: str
+    processor: str
+    dummy: str
+    hf_module: str
+    hf_processor: str
+    image_processor: str
+    video_processor: str | None
+    helpers: tuple[str, ...]
+    config_base: str
+    quantization: tuple[str, str]
+    placeholder: str
+    pixel_arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PortSpec:
+    """One port. `connector` are lines of code, one per layer; `tiling` where each argument of the image processor comes from."""
+
+    family: str
+    names: Names
+    model_type: str
+    base: BaseSpec
+    config: ConfigSpec
+    tokens: TokenSpec
+    tiling: Mapping[str, Source]
+    video: bool
+    patch_size: Source
+    pixels: PixelSpec | None = None
+    tower: TowerSpec | None = None
+    connector: tuple[str, ...] = ()
+    buffers: tuple[BufferSpec, ...] = ()
+    features: FeatureSpec | None = None
+    lora_tokens: int | None = None
+    rules: NameRules = field(default_factory=NameRules)
+    tokens_per_tile: int | None = None
+
+    def to_json(self) -> JSONObject:
+        found = _plain(self)
+        assert isinstance(found, dict)
+        return found
+
+
+def _plain(value: Any) -> JSON:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
