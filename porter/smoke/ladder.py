@@ -174,6 +174,7 @@ class _Run:
             "sets": sets or [{"name": "dummy", "weights": None}],
             "prompts": self.prompts,
             "steps": STEPS,
+            "banned": (reference.answer or {}).get("banned") if reference else None,
             "max_model_len": self.tiny.max_model_len,
             "max_images": 2,
             "embed_method": self.subject.embed_method,

@@ -1,7 +1,8 @@
 """Job: the rungs that need vLLM, in one process: config, registry, processor, load, text, image.
 
 Request  {model, out, architecture, rungs, sets: [{name, weights}], prompts: [{name, text, images}], steps,
-          max_model_len, max_images, embed_method, trust_remote_code, own_modules}
+          max_model_len, max_images, banned, embed_method, trust_remote_code,
+          own_modules}
 Answer   {rungs: [{name, status, detail, seconds}], device, engine, sets: [{name, results, error}]}
 
 `weights` null = vLLM's dummy weights. `results` is an .npz file like the reference's. Each rung also is an event.
@@ -217,7 +218,7 @@ class Engine:
         pictures = images.load_images(prompt["images"])
         if pictures:
             request["multi_modal_data"] = {"image": pictures}
-        output = self.llm.generate([request], sampling(int(self.payload["steps"])), use_tqdm=False)[0]
+        output = self.llm.generate([request], self.sampling(), use_tqdm=False)[0]
         made = output.outputs[0]
         arrays = {
             "ids": np.asarray(output.prompt_token_ids, dtype=np.int64),
@@ -228,6 +229,19 @@ class Engine:
         if pictures and rows:
             arrays["embeds"] = np.concatenate(rows)
         return arrays
+
+    def sampling(self) -> Any:
+        """Greedy, with the logprobs of the whole vocabulary as they are before `banned` tokens are held back."""
+        from vllm import SamplingParams
+
+        kept: dict[str, Any] = {"temperature": 0.0, "max_tokens": int(self.payload["steps"]), "ignore_eos": True}
+        kept |= {"logprobs": -1, "detokenize": False}
+        banned = self.payload.get("banned") or []
+        if banned:
+            kept["logit_bias"] = {int(token): -100.0 for token in banned}
+        if "flat_logprobs" in getattr(SamplingParams, "__struct_fields__", ()):
+            kept["flat_logprobs"] = True
+        return SamplingParams(**kept)
 
     def save(self, name: str) -> str:
         import numpy as np
@@ -244,17 +258,6 @@ def inspect_in_process() -> None:
 
     if hasattr(registry, "_run_in_subprocess"):
         registry._run_in_subprocess = lambda function: function()
-
-
-def sampling(steps: int) -> Any:
-    """Greedy, with the logprobs of the whole vocabulary, in the flat form where this vLLM has it."""
-    from vllm import SamplingParams
-
-    kept: dict[str, Any] = {"temperature": 0.0, "max_tokens": steps, "logprobs": -1, "ignore_eos": True}
-    kept["detokenize"] = False
-    if "flat_logprobs" in getattr(SamplingParams, "__struct_fields__", ()):
-        kept["flat_logprobs"] = True
-    return SamplingParams(**kept)
 
 
 def dense_logprobs(positions: Any) -> Any:

@@ -1,7 +1,7 @@
 """Job: run the repo's own model on random weights and keep what it computes. Executes the repo's code; knows no vLLM.
 
 Request  {model, out, native, facts, sets: [{name, seed}], steps, prompts: [{name, text, images}]}
-Answer   {model_class, shims, preprocessing, proven_preprocessing, notes, sets: [{name, weights, results}]}
+Answer   {model_class, shims, preprocessing, proven_preprocessing, banned, notes, sets: [{name, weights, results}]}
 
 `weights` is a safetensors file under the repo's own tensor names; `results` an .npz with, per prompt, `ids` (prompt
 tokens), `tokens` (greedy), `logprobs` (steps, vocab) and, for prompts with images, `embeds` (rows, width).
@@ -99,14 +99,17 @@ def forward(model: Any, ids: Any, tensors: dict[str, Any]) -> Any:
     return logits[0].float()
 
 
-def greedy(step: Any, ids: Any, steps: int) -> tuple[list[int], Any]:
-    """`steps` tokens, each the argmax over a forward of the whole sequence, and the logprobs of each step."""
+def greedy(step: Any, ids: Any, steps: int, banned: list[int]) -> tuple[list[int], Any]:
+    """`steps` tokens, each the argmax over a forward of the whole sequence, and the logprobs of each step.
+
+    `banned` tokens are never chosen: a generated context token would be taken for one more place of an image.
+    """
     import torch
 
     tokens, kept = [], []
     for _ in range(steps):
         logprobs = torch.log_softmax(step(ids)[-1], dim=-1)
-        token = int(logprobs.argmax())
+        token = int(logprobs.index_fill(0, torch.tensor(banned, dtype=torch.long), -torch.inf).argmax())
         tokens.append(token)
         kept.append(logprobs)
         ids = torch.cat([ids, torch.tensor([[token]])], dim=1)
@@ -135,7 +138,9 @@ class Reference:
         self.model = build(self.folder, bool(payload.get("native")), self.used)
         self.tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=True)
         context = self.facts.get("image_context_token")
-        set_image_ids(self.model, self.tokenizer.convert_tokens_to_ids(context) if context else None)
+        context_id = self.tokenizer.convert_tokens_to_ids(context) if context else None
+        self.banned = [context_id] if isinstance(context_id, int) else []
+        set_image_ids(self.model, context_id)
 
     def image_inputs(self, prompt: str, pictures: list[Any]) -> preprocess.Inputs:
         """Inputs by the first way that works; that way is kept."""
@@ -214,7 +219,7 @@ class Reference:
         seen: list[Any] = []
         connector = submodule(self.model, (self.facts.get("connector") or {}).get("prefix"))
         hook = connector.register_forward_hook(lambda *call: seen.append(call[-1])) if connector is not None else None
-        tokens, logprobs = greedy(self.step(inputs), ids, steps)
+        tokens, logprobs = greedy(self.step(inputs), ids, steps, self.banned)
         if hook is not None:
             hook.remove()
         arrays = {"ids": ids[0].numpy(), "tokens": tokens, "logprobs": logprobs.numpy()}
@@ -294,6 +299,7 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in reference.model.parameters()),
         "shims": list(dict.fromkeys(reference.used)),
         "preprocessing": reference.source,
+        "banned": reference.banned,
         "proven_preprocessing": reference.source != "rewritten from facts",
         "notes": list(dict.fromkeys(reference.notes)),
         "sets": sets,
