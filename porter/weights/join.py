@@ -15,7 +15,7 @@ from porter.weights.report import Bytes, Finding, Totals, WeightsReport
 
 _SHAPE_ERROR = re.compile(r"AssertionError|shape|size|dimension|narrow|out of range|start \(", re.IGNORECASE)
 _FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
-_RUN_TIME = {
+RUN_TIME = {
     "inv_freq": "rotary cache, computed at run time",
     "cos_cached": "rotary cache, computed at run time",
     "sin_cached": "rotary cache, computed at run time",
@@ -138,8 +138,8 @@ class _Seen:
     def _purpose(self, name: str, mapped: str, dropped: bool) -> str | None:
         """Why a tensor is left out on purpose; None when nobody said so."""
         leaf = name.rpartition(".")[2]
-        if leaf in _RUN_TIME:
-            return _RUN_TIME[leaf]
+        if leaf in RUN_TIME:
+            return RUN_TIME[leaf]
         if dropped:
             return "dropped by the mapper"
         if mapped in self.tied:

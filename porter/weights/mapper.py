@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from porter.jsontypes import JSONObject
+
+Rewrite = Callable[[str, str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,34 +27,29 @@ class NameRules:
     def __bool__(self) -> bool:
         return bool(self.substr or self.prefix or self.suffix or self.regex)
 
+    def steps(self) -> Iterator[tuple[str, str, str | None]]:
+        """(field, old, new) in order of application."""
+        for name in _FIELDS:
+            for old, new in getattr(self, name).items():
+                yield name, old, new
+
     def apply(self, name: str) -> str | None:
         """The target name of a checkpoint tensor, None when it is dropped on purpose."""
-        for pattern, new in self.regex.items():
-            if re.search(pattern, name):
+        for kind, old, new in self.steps():
+            matches, rewrite = _FIELDS[kind]
+            if matches(old, name):
                 if new is None:
                     return None
-                name = re.sub(pattern, new, name)
-        for old, new in self.substr.items():
-            if old in name:
-                if new is None:
-                    return None
-                name = name.replace(old, new, 1)
-        for old, new in self.prefix.items():
-            if name.startswith(old):
-                if new is None:
-                    return None
-                name = new + name[len(old) :]
-        for old, new in self.suffix.items():
-            if name.endswith(old):
-                if new is None:
-                    return None
-                name = name[: -len(old)] + new
+                name = rewrite(old, new, name)
         return name
 
     def to_json(self) -> JSONObject:
-        return {
-            "substr": dict(self.substr),
-            "prefix": dict(self.prefix),
-            "suffix": dict(self.suffix),
-            "regex": dict(self.regex),
-        }
+        return {name: dict(getattr(self, name)) for name in ("substr", "prefix", "suffix", "regex")}
+
+
+_FIELDS: Mapping[str, tuple[Callable[[str, str], object], Rewrite]] = {
+    "regex": (re.search, re.sub),
+    "substr": (lambda old, name: old in name, lambda old, new, name: name.replace(old, new, 1)),
+    "prefix": (lambda old, name: name.startswith(old), lambda old, new, name: new + name[len(old) :]),
+    "suffix": (lambda old, name: name.endswith(old), lambda old, new, name: name[: len(name) - len(old)] + new),
+}
