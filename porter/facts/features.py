@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from porter.facts.code import CodeReading, methods
 from porter.facts.towers import TowerReading, read_tower
@@ -35,7 +35,10 @@ PIXEL_WORDS = ("pixel", "image", "tile", "patch", "frames", "x")
 
 @dataclass(slots=True)
 class FeaturePath:
-    """`features` as the code hands them to the language model, `tower` the module they came from, `method` where."""
+    """`features` as the code hands them to the language model, `tower` the module they came from, `method` where.
+
+    `opaque` says that the tower is code of the repo that could not be followed inside.
+    """
 
     features: Features
     tower: TowerReading
@@ -44,7 +47,7 @@ class FeaturePath:
     sources: tuple[Src, ...] = ()
     layer_sources: tuple[Src, ...] = ()
     pixel_ops: tuple[tuple[str, str], ...] = ()
-    problems: list[str] = field(default_factory=list)
+    opaque: bool = False
 
 
 def read_features(reading: CodeReading, image_size: int | None, text_width: int | None) -> FeaturePath | None:
@@ -148,6 +151,7 @@ def _follow(
         (Src(function.file, f"line {node.lineno}", f"def {node.name}"),),
         _sources(last.layer_sources),
         ops,
+        id(tower.module) in run.opaque,
     )
 
 

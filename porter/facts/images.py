@@ -167,7 +167,8 @@ def _shuffle_facts(
         else _stated(configs, "select_layer", layer)
     )
     _remember(configs, "select_layer", layer, stated_layer)
-    yield Fact("feature_layer", layer, Confidence.CERTAIN, (*evidence(stated_layer), *shown))
+    sure = Confidence.LIKELY if path.opaque else Confidence.CERTAIN
+    yield Fact("feature_layer", layer, sure, (*evidence(stated_layer), *shown))
 
 
 def _remember(configs: Configs, attribute: str, value: JSON, sources: tuple[Src, ...]) -> None:

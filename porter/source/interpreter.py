@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from porter.source.codebase import CodeBase, Definition, External, ModuleFile, snippet, where
 from porter.source.tensors import Features
@@ -27,6 +28,9 @@ from porter.source.values import (
     Val,
     unknown,
 )
+
+if TYPE_CHECKING:
+    from porter.source.inside import Inside
 
 MODULE_BASES = ("Module", "PreTrainedModel", "ForCausalLM", "ForConditionalGeneration", "Model", "PretrainedModel")
 
@@ -82,6 +86,8 @@ class Interpreter:
         self.tower: Callable[[Instance | Layer], TowerShape | None] | None = None
         self.pixel_ops: dict[int, tuple[tuple[str, str], ...]] = {}
         self.captured: list[Features] = []
+        self.inside: Inside | None = None
+        self.opaque: set[int] = set()
         self.reads: dict[tuple[int, str], Val] = {}
         self.pieces: list[tuple[Pieces, Src]] = []
         self.replacements: list[tuple[str, list[Val], Src]] = []

@@ -37,10 +37,16 @@ def call_module(
 ) -> Val:
     """Call a module: the tower on pixels, an outside layer on features, or the repo's own forward."""
     values = [*args, *kwargs.values()]
+    if run.inside is not None:
+        from porter.source.inside import step_inside
+
+        passed = step_inside(run, module, values)
+        if passed is not None:
+            return passed
     pixels = next((value for value in values if isinstance(value.value, Pixels)), None)
     if pixels is not None:
-        if isinstance(module, Layer) or is_tower(run, module):
-            return _tower(run, module, pixels, place)
+        if run.inside is None and (isinstance(module, Layer) or is_tower(run, module)):
+            return _tower(run, module, pixels, place, args, kwargs)
     elif not any(isinstance(value.value, (Features, TowerOutput)) for value in values):
         return unknown(place.text, f"{place.file} {place.where}")
     if isinstance(module, Layer):
@@ -53,7 +59,9 @@ def call_module(
     return run.call_function(Function(owner.file, node, module, owner), args, kwargs, frame.depth + 1)
 
 
-def _tower(run: Interpreter, module: Instance | Layer, pixels: Val, place: Src) -> Val:
+def _tower(
+    run: Interpreter, module: Instance | Layer, pixels: Val, place: Src, args: list[Val], kwargs: dict[str, Val]
+) -> Val:
     shape = run.tower(module) if run.tower is not None else None
     if shape is None:
         return unknown(f"tower {place.text}", f"{place.file} {place.where}")
@@ -61,6 +69,13 @@ def _tower(run: Interpreter, module: Instance | Layer, pixels: Val, place: Src) 
     tokens = shape.grid * shape.grid + shape.extra
     axes = (fresh("batch", 1), fresh("token", tokens), fresh("channel", shape.hidden))
     run.pixel_ops[id(module)] = pixels.value.ops
+    if isinstance(module, Instance):
+        from porter.source.inside import follow
+
+        followed = follow(run, module, shape, args, kwargs)
+        if followed is not None:
+            return Val(followed.value, (place, *pixels.src[:2]))
+        run.opaque.add(id(module))
     last = Features(axes, -1, "last_hidden_state")
     return Val(TowerOutput(last, shape.layers, pixels.value.ops), (place, *pixels.src[:2]))
 

@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from porter.source import layers
+from porter.source.inside import with_class_token
 from porter.source.rearrange import rearrange
 from porter.source.tensors import (
     Features,
@@ -156,6 +157,9 @@ def _cat(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, 
     if len(items) == 1:
         return items[0] if isinstance(items[0], Val) else None
     axis = plain(args[1]) if len(args) > 1 else plain(kwargs.get("dim", kwargs.get("axis", Val(0))))
+    joined = _class_token_joined(run, items, axis)
+    if joined is not None:
+        return joined
     parts = [item.value for item in items if isinstance(item, Val) and isinstance(item.value, Features)]
     if len(parts) != len(items) or not isinstance(axis, int):
         return None
@@ -163,6 +167,17 @@ def _cat(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, 
         return Val(concatenate(parts, axis), items[0].src)
     except (ShapeError, IndexError, ZeroDivisionError):
         return None
+
+
+def _class_token_joined(run: Interpreter, items: list[Val], axis: object) -> Val | None:
+    """A class token put before the patches, inside a tower of the repo's own."""
+    features = [item for item in items if isinstance(item, Val) and isinstance(item.value, Features)]
+    if run.inside is None or axis not in (1, -2) or len(features) != 1 or items[-1] is not features[0]:
+        return None
+    inner = features[0].value
+    full = run.inside.shape.grid**2
+    fits = isinstance(inner, Features) and len(inner.axes) == 3 and inner.shape[1] == full and run.inside.shape.extra
+    return Val(with_class_token(inner, run.inside.shape), features[0].src) if fits else None
 
 
 def _tensor(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:

@@ -1,0 +1,127 @@
+"""Following a tower of the repo's own: how many blocks features have passed, and which tokens it drops itself.
+
+Blocks are opaque; what lies between them (class token, position embedding, taps, final norm) is followed. A tower that cannot
+be followed to a known number of tokens stays opaque as a whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from porter.source.interpreter import TowerShape
+from porter.source.layers import children
+from porter.source.tensors import Features, Piece, Pixels, TowerOutput, fresh
+from porter.source.values import Function, Instance, Layer, Val
+
+if TYPE_CHECKING:
+    from porter.source.interpreter import Interpreter
+
+CONVOLUTIONS = ("Conv2d", "Conv3d", "Conv2dLayer")
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The tower being followed: its shape, and the identities of its blocks."""
+
+    shape: TowerShape
+    blocks: frozenset[int]
+
+
+def follow(run: Interpreter, tower: Instance, shape: TowerShape, args: list[Val], kwargs: dict[str, Val]) -> Val | None:
+    """What the tower's forward gives for pixels: Features, or a TowerOutput; None when it could not be followed."""
+    blocks = find_blocks(run, tower)
+    found = run.find_method(tower.cls, "forward")
+    if not blocks or found is None or run.inside is not None:
+        return None
+    run.inside = Inside(replace_layers(shape, len(blocks)), blocks)
+    notes, captured = len(run.notes), len(run.captured)
+    try:
+        result = run.call_function(Function(found[0].file, found[1], tower, found[0]), args, kwargs, 6)
+        return _result(result, run.inside.shape)
+    finally:
+        run.inside = None
+        del run.notes[notes:], run.captured[captured:]
+
+
+def replace_layers(shape: TowerShape, count: int) -> TowerShape:
+    return shape if shape.layers else replace(shape, layers=count)
+
+
+def find_blocks(run: Interpreter, module: object, depth: int = 3) -> frozenset[int]:
+    """The items of the longest list of modules near the top of the tower."""
+    best: frozenset[int] = frozenset()
+    for _, child in children(run, module):
+        if isinstance(child, Layer) and child.cls.name in ("ModuleList", "Sequential"):
+            items = frozenset(id(item.value) for item in child.items if isinstance(item.value, Instance))
+            best = max(best, items, key=len)
+        if depth:
+            best = max(best, find_blocks(run, child, depth - 1), key=len)
+    return best
+
+
+def patches(shape: TowerShape) -> Features:
+    """The output of the patch convolution: [batch, channel, rows, columns]."""
+    grid = shape.grid
+    rows, columns = (Piece("token", grid, grid),), (Piece("token", 1, grid),)
+    return Features((fresh("batch", 1), fresh("channel", shape.hidden), rows, columns), 0)
+
+
+def with_class_token(features: Features, shape: TowerShape) -> Features:
+    """Tokens after the class token was put before them."""
+    axes = (features.axes[0], fresh("token", shape.grid**2 + shape.extra), *features.axes[2:])
+    return replace(features, axes=axes)
+
+
+def step_inside(run: Interpreter, module: Instance | Layer, values: list[Val]) -> Val | None:
+    """The patch convolution, or one block; None for any other module."""
+    inside = run.inside
+    if inside is None:
+        return None
+    if isinstance(module, Layer):
+        pixels = any(isinstance(value.value, Pixels) for value in values)
+        return Val(patches(inside.shape)) if pixels and module.cls.name in CONVOLUTIONS else None
+    features = next((value for value in values if isinstance(value.value, Features)), None)
+    if features is None or id(module) not in inside.blocks or not isinstance(features.value, Features):
+        return None
+    passed = (features.value.layer or 0) + 1
+    return Val(replace(features.value, layer=passed, steps=()), features.src)
+
+
+def _result(result: Val, shape: TowerShape) -> Val | None:
+    inner = result.value
+    if isinstance(inner, Layer) and "Output" in inner.cls.name:
+        last = inner.kwargs.get("last_hidden_state") or (inner.args[0] if inner.args else None)
+        return _result(last, shape) if last is not None and _plain_output(inner, shape) else None
+    if isinstance(inner, (list, tuple)) and inner and isinstance(inner[0], Val):
+        return _result(inner[0], shape)
+    if not isinstance(inner, Features) or inner.layer is None or not shape.layers:
+        return None
+    settled = _settle(inner, shape)
+    if settled is None:
+        return None
+    plain = settled.layer == -1 and not settled.dropped
+    return Val(TowerOutput(settled, shape.layers) if plain else settled, result.src)
+
+
+def _plain_output(output: Layer, shape: TowerShape) -> bool:
+    """Whether `hidden_states`, where given, is the usual tuple: embeddings, then one entry per block."""
+    states = output.kwargs.get("hidden_states")
+    entries = states.value if states is not None else None
+    return not isinstance(entries, list) or len(entries) in (0, (shape.layers or 0) + 1)
+
+
+def _settle(features: Features, shape: TowerShape) -> Features | None:
+    """Count the layer from the end, keep what was dropped, and name the output; None when the tokens do not add up."""
+    if len(features.axes) != 3 or not shape.layers:
+        return None
+    tokens = features.shape[1]
+    full = shape.grid**2 + shape.extra
+    if tokens + features.dropped + features.dropped_end != full or features.axes[1] != fresh("token", tokens):
+        return None
+    layer = (features.layer or 0) - shape.layers - 1
+    normed = any(str(step["op"]).endswith("Norm") for step in features.steps)
+    other = [step for step in features.steps if not str(step["op"]).endswith("Norm")]
+    if other or (normed and layer != -1):
+        return None
+    return replace(features, layer=layer, steps=(), output="last_hidden_state" if layer == -1 else "hidden_states")
