@@ -13,6 +13,7 @@ from porter.facts.synonyms import HIDDEN, LAYERS
 from porter.facts.towers import TowerReading, config_of, kind_by_names, read_value
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON, JSONObject
+from porter.source.codebase import where
 from porter.source.values import ConstTensor, Instance, Layer, LibraryConfig, Src, Val, plain
 
 EMBEDDINGS = ("embed_tokens.weight", "tok_embeddings.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight")
@@ -271,9 +272,11 @@ def buffer_fact(snapshot: Snapshot, code: CodeReading, path: FeaturePath | None)
             _from_table(snapshot, entry)
             listed.append(entry)
             shown.append(Evidence(buffer.place.file, buffer.place.where, buffer.place.text))
-    return Fact(
-        "buffers", listed, Confidence.CERTAIN if code.model is not None else Confidence.UNKNOWN, tuple(shown[:6])
-    )
+    if code.model is None:
+        return Fact("buffers", listed, Confidence.UNKNOWN)
+    cls = code.model.cls
+    none = Evidence(cls.file, where(cls.node), f"class {cls.name} registers none outside its parts")
+    return Fact("buffers", listed, Confidence.CERTAIN, tuple(shown[:6]) or (none,))
 
 
 def _from_table(snapshot: Snapshot, entry: JSONObject) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from porter.source.codebase import External, ModuleFile, snippet, where
 from porter.source.interpreter import is_unknown
-from porter.source.tensors import Features, HiddenStates, Pixels, TowerOutput
+from porter.source.tensors import Features, HiddenStates, Pixels, TowerOutput, transpose
 from porter.source.values import (
     ClassRef,
     ConstTensor,
@@ -154,6 +154,8 @@ def _tensor_attribute(tensor: object, name: str, holder: Val, place: str) -> Val
         return Val([Val(size, holder.src) for size in tensor.shape], holder.src)
     if name == "shape" and isinstance(tensor, ConstTensor) and tensor.shape is not None:
         return Val([Val(size) for size in tensor.shape], holder.src)
+    if name == "mT" and isinstance(tensor, Features) and len(tensor.axes) > 1:
+        return Val(transpose(tensor, -1, -2), holder.src)
     if name == "ndim" and isinstance(tensor, (Features, Pixels)):
         return Val(len(tensor.shape), (Src("", "", "rank"),))
     return Val(Method(holder, name), holder.src)

@@ -1,7 +1,7 @@
 """Following a tower of the repo's own: how many blocks features have passed, and which tokens it drops itself.
 
-Blocks are opaque; what lies between them (class token, position embedding, taps, final norm) is followed. A tower that cannot
-be followed to a known number of tokens stays opaque as a whole.
+Blocks are opaque; what lies between them (class token, position embedding, taps, final norm) is followed. A tower that
+cannot be followed to a known number of tokens stays opaque as a whole.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ def _cat(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, 
     if len(items) == 1:
         return items[0] if isinstance(items[0], Val) else None
     axis = plain(args[1]) if len(args) > 1 else plain(kwargs.get("dim", kwargs.get("axis", Val(0))))
-    joined = _class_token_joined(run, items, axis)
+    joined = _class_token_joined(run, list(items), axis)
     if joined is not None:
         return joined
     parts = [item.value for item in items if isinstance(item, Val) and isinstance(item.value, Features)]
