@@ -41,8 +41,8 @@ KIND_BY_NAMES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("dinov2", ("layer_scale1",), ()),
     ("dinov2", ("register_tokens",), ()),
     ("qwen_vit", ("merger", "attn.qkv"), ()),
-    ("pixtral", ("ln_pre",), ()),
-    ("pixtral", ("attention_norm",), ()),
+    ("open_clip", ("resblocks", "ln_pre"), ()),
+    ("pixtral", ("attention_norm", "ffn_norm", "ln_pre"), ()),
 )
 
 
