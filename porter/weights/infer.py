@@ -7,13 +7,12 @@ shapes are known, and no two tensors are ever sent to one place.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from porter.hub.snapshot import TensorInfo
-from porter.jsontypes import JSONObject
 from porter.weights.join import RUN_TIME, Parameter
-from porter.weights.mapper import NameRules
+from porter.weights.mapper import NameRules, RuleUse, Trace
 from porter.weights.match import match_units
 from porter.weights.rules import rules_for
 from porter.weights.units import Item, Unit, fold
@@ -32,27 +31,13 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleUse:
-    """One rule and what it moves."""
-
-    kind: str
-    old: str
-    new: str | None
-    count: int
-    example: str
-
-    def to_json(self) -> JSONObject:
-        return {"kind": self.kind, "old": self.old, "new": self.new, "count": self.count, "example": self.example}
-
-
-@dataclass(frozen=True, slots=True)
 class Inferred:
     """`unmapped` source names reach no target, `missing` targets get no tensor, under exactly these rules."""
 
-    rules: NameRules = NameRules()
+    rules: NameRules = field(default_factory=NameRules)
     unmapped: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
-    moves: tuple[RuleUse, ...] = field(default=())
+    moves: tuple[RuleUse, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -78,14 +63,11 @@ def infer_mapper(source: Sequence[TensorInfo], target: Sequence[Target]) -> Infe
     left = fold([Item(tensor.name, tensor.shape) for tensor in source], shapes=shapes)
     right = fold([Item(t.name, t.shape, t.required) for t in target], shapes=shapes)
     pairs = match_units(left, right)
-    matched = {_member_key(unit) for unit, _ in pairs}
-    extras = [unit for unit in left if _member_key(unit) not in matched]
+    matched = {unit.example for unit, _ in pairs}
+    extras = [unit for unit in left if unit.example not in matched]
     rules = _with_drops(rules_for(pairs, extras), extras, target)
-    return _judged(_without_clashes(rules, source, target), source, target)
-
-
-def _member_key(unit: Unit) -> str:
-    return unit.example
+    rules, trace = _without_clashes(rules, source, target)
+    return _judged(rules, trace, source, target)
 
 
 def _with_drops(rules: NameRules, extras: Sequence[Unit], target: Sequence[Target]) -> NameRules:
@@ -96,28 +78,20 @@ def _with_drops(rules: NameRules, extras: Sequence[Unit], target: Sequence[Targe
     return NameRules(rules.substr, rules.prefix, {**drops, **rules.suffix}, rules.regex)
 
 
-def _without_clashes(rules: NameRules, source: Sequence[TensorInfo], target: Sequence[Target]) -> NameRules:
+def _without_clashes(
+    rules: NameRules, source: Sequence[TensorInfo], target: Sequence[Target]
+) -> tuple[NameRules, Trace]:
     """Takes out rules until no two tensors reach one place."""
     names = [tensor.name for tensor in source]
     places = {t.name for t in target}
     while True:
-        results = [rules.apply(name) for name in names]
-        counts = Counter(result for result in results if result in places)
-        clashing = [name for name, result in zip(names, results, strict=True) if result and counts[result] > 1]
-        culprits = {step for name in clashing for step in _steps_taken(rules, name)}
+        trace = rules.apply_all(names)
+        counts: Counter[str | None] = Counter(result for result in trace.results if result in places)
+        clashing = {position for position, result in enumerate(trace.results) if counts[result] > 1}
+        culprits = {(use.kind, use.old) for use in trace.uses if not clashing.isdisjoint(use.touched)}
         if not culprits:
-            return rules
+            return rules, trace
         rules = _remove(rules, culprits)
-
-
-def _steps_taken(rules: NameRules, name: str) -> Iterator[tuple[str, str]]:
-    for kind, old, new in rules.steps():
-        after = NameRules(**{kind: {old: new}}).apply(name)
-        if after is None:
-            return
-        if after != name:
-            yield kind, old
-        name = after
 
 
 def _remove(rules: NameRules, culprits: set[tuple[str, str]]) -> NameRules:
@@ -128,13 +102,12 @@ def _remove(rules: NameRules, culprits: set[tuple[str, str]]) -> NameRules:
     return NameRules(**tables)
 
 
-def _judged(rules: NameRules, source: Sequence[TensorInfo], target: Sequence[Target]) -> Inferred:
-    """What the rules leave over, found by applying them to every name."""
+def _judged(rules: NameRules, trace: Trace, source: Sequence[TensorInfo], target: Sequence[Target]) -> Inferred:
+    """What the rules leave over, from where they take every name."""
     accepted = {t.name: t for t in target}
     filled: set[str] = set()
     unmapped = []
-    for tensor in source:
-        result = rules.apply(tensor.name)
+    for tensor, result in zip(source, trace.results, strict=True):
         place = accepted.get(result) if result is not None else None
         if place is not None and _fits(tensor, place):
             filled.add(place.name)
@@ -142,25 +115,8 @@ def _judged(rules: NameRules, source: Sequence[TensorInfo], target: Sequence[Tar
             unmapped.append(tensor.name)
     whole = {t.fills for t in target if t.name in filled and t.fills == t.name}
     missing = tuple(t.name for t in target if t.required and t.name not in filled and t.fills not in whole)
-    return Inferred(rules, tuple(unmapped), missing, tuple(_uses(rules, source)))
+    return Inferred(rules, tuple(unmapped), missing, trace.uses)
 
 
 def _fits(tensor: TensorInfo, place: Target) -> bool:
     return tensor.shape is None or place.shape is None or tuple(tensor.shape) == tuple(place.shape)
-
-
-def _uses(rules: NameRules, source: Sequence[TensorInfo]) -> Iterator[RuleUse]:
-    counts: Counter[tuple[str, str]] = Counter()
-    examples: dict[tuple[str, str], str] = {}
-    for tensor in source:
-        name: str | None = tensor.name
-        for kind, old, new in rules.steps():
-            if name is None:
-                break
-            after = NameRules(**{kind: {old: new}}).apply(name)
-            if after != name:
-                counts[kind, old] += 1
-                examples.setdefault((kind, old), tensor.name)
-            name = after
-    for kind, old, new in rules.steps():
-        yield RuleUse(kind, old, new, counts[kind, old], examples.get((kind, old), ""))

@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from porter.jsontypes import JSONObject
 
 Rewrite = Callable[[str, str, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleUse:
+    """One rule and what it moves; `touched` are positions in the names that were given."""
+
+    kind: str
+    old: str
+    new: str | None
+    count: int
+    example: str
+    touched: tuple[int, ...] = ()
+
+    def to_json(self) -> JSONObject:
+        return {"kind": self.kind, "old": self.old, "new": self.new, "count": self.count, "example": self.example}
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Results in the order of the names given, and the use of each rule in the order of application."""
+
+    results: tuple[str | None, ...]
+    uses: tuple[RuleUse, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +65,22 @@ class NameRules:
                     return None
                 name = rewrite(old, new, name)
         return name
+
+    def apply_all(self, names: Sequence[str]) -> Trace:
+        """`apply` for many names at once, with what each rule changed."""
+        results: list[str | None] = list(names)
+        uses: list[RuleUse] = []
+        for kind, old, new in self.steps():
+            matches, rewrite = _FIELDS[kind]
+            hit = [i for i, name in enumerate(results) if name is not None and matches(old, name)]
+            changed = []
+            for i in hit:
+                after = None if new is None else rewrite(old, new, str(results[i]))
+                if after != results[i]:
+                    changed.append(i)
+                    results[i] = after
+            uses.append(RuleUse(kind, old, new, len(changed), names[changed[0]] if changed else "", tuple(changed)))
+        return Trace(tuple(results), tuple(uses))
 
     def to_json(self) -> JSONObject:
         return {name: dict(getattr(self, name)) for name in ("substr", "prefix", "suffix", "regex")}

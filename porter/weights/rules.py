@@ -146,9 +146,8 @@ def _inner(pairs: Sequence[Pair], state: _State) -> dict[str, dict[str, str | No
         mode = _MODES[state.modes.get(scope, 0)]
         for edit in fewest_edits(table.values(), deep=mode != "small"):
             _place(edit, scope, mode, found, state)
-    claims = [(source.example, target_of(source, target)) for source, target in pairs]
     for name in ("substr", "suffix"):
-        found[name] = _in_order(found[name], claims)
+        found[name] = _in_order(found[name])
     return found
 
 
@@ -167,10 +166,9 @@ def _place(edit: Edit, scope: Scope, mode: str, found: dict[str, dict[str, str |
         state.owners.setdefault(old, set()).add(scope)
 
 
-def _in_order(table: Mapping[str, str | None], claims: Sequence[tuple[str, str]]) -> dict[str, str | None]:
+def _in_order(table: Mapping[str, str | None]) -> dict[str, str | None]:
     """Longer texts first, and no rule behind one whose result it would touch again."""
     rules = [Rule(old, str(new), ((old, str(new)),)) for old, new in sorted(table.items(), key=lambda r: -len(r[0]))]
-    del claims
     chosen, obstacle = ordered(rules, _contains, _contains)
     if obstacle is None:
         return {rule.old: rule.new for rule in chosen}

@@ -10,7 +10,10 @@ from functools import lru_cache
 _CLASSES = (
     ("vision_model", "visual", "vit", "vision_tower", "vision_encoder", "image_encoder", "vpm", "eye", "vision"),
     ("language_model", "llm", "text_model", "lm", "language", "decoder", "text_decoder", "brain", "llama", "lang"),
-    ("mlp1", "connector", "projector", "multi_modal_projector", "mm_projector", "aligner", "adapter", "bridge", "merger"),
+    (
+        "mlp1", "connector", "projector", "multi_modal_projector", "mm_projector", "aligner", "adapter", "bridge",
+        "merger",
+    ),
     ("layers", "blocks", "block", "layer", "h", "resblocks", "stages"),
     ("attention", "attn", "self_attn", "self_attention", "mha"),
     ("mlp", "ffn", "feed_forward", "feedforward", "ff"),
@@ -25,7 +28,10 @@ _CLASSES = (
     ("gate_up_proj", "w13", "gate_up"),
     ("fc1", "linear_1", "lin1", "dense_h_to_4h", "c_fc", "fc_1", "intermediate", "fc_in", "linear1", "expand"),
     ("fc2", "linear_2", "lin2", "dense_4h_to_h", "fc_2", "output", "fc_out", "linear2", "contract"),
-    ("norm1", "ln_1", "layer_norm1", "input_layernorm", "attention_norm", "ln1", "norm_1", "layernorm_before", "pre_norm"),
+    (
+        "norm1", "ln_1", "layer_norm1", "input_layernorm", "attention_norm", "ln1", "norm_1", "layernorm_before",
+        "pre_norm",
+    ),
     (
         "norm2", "ln_2", "layer_norm2", "post_attention_layernorm", "ffn_norm", "ln2", "norm_2", "layernorm_after",
         "post_norm", "mlp_norm",

@@ -1,4 +1,4 @@
-"""Names that repeat per layer, folded into one unit each, so that later work does not grow with the depth of a model."""
+"""Names that repeat per layer, folded into one unit each: later work does not grow with a model's depth."""
 
 from __future__ import annotations
 

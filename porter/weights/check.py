@@ -1,0 +1,97 @@
+"""A repo's checkpoint against a port or a class of vLLM's own: from headers, in one worker, without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from porter.errors import RepoError
+from porter.hub.snapshot import Snapshot, TensorTable
+from porter.jsontypes import JSON, JSONObject
+from porter.process import REMOTE_CODE_LIMITS, EventSink, Limits, WorkerSettings, plugin_path, run_worker
+from porter.tiny.materialise import TinyFiles, materialise
+from porter.weights.infer import Inferred, Target, infer_mapper, targets_of
+from porter.weights.join import Parameter, parameters_of, report_of
+from porter.weights.report import WeightsReport
+
+_NOT_FOR_A_MODEL = (".index.json", "tokenizer.json", "vocab.json", "added_tokens.json", "adapter_config.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """What the checkpoint is held against: a plugin (folder that contains the package, module), else vLLM's own class.
+
+    `config` replaces the repo's config.json; `trust`: the worker may execute the repo's code.
+    """
+
+    plugin: tuple[Path, str] | None = None
+    config: JSONObject | None = None
+    trust: bool = False
+    dtype: str = "auto"
+
+
+def check_weights(
+    snapshot: Snapshot, settings: WorkerSettings, against: Against, *, on_event: EventSink | None = None
+) -> WeightsReport:
+    """Every tensor and every parameter element accounted for. Raises RepoError when no tensor names are known."""
+    table = _named(snapshot)
+    tensors: list[JSON] = [[t.name, t.dtype, None if t.shape is None else list(t.shape)] for t in table.tensors]
+    answer = _run("join", snapshot, settings, against, {"tensors": tensors}, on_event)
+    parameters = parameters_of(answer)
+    names_only = table.source != "headers"
+    notes = ("shapes are not known: the names alone are checked",) if names_only else ()
+    case = cast("list[JSONObject]", answer["cases"])[0]
+    report = replace(report_of(parameters, case, table, notes=notes), names_only=names_only)
+    return report if report.ok else _with_suggestion(report, table, parameters)
+
+
+def targets_for(
+    snapshot: Snapshot, settings: WorkerSettings, against: Against, *, on_event: EventSink | None = None
+) -> tuple[Target, ...]:
+    """The names and shapes that a class accepts for this repo's config, from the class built on the meta device."""
+    return targets_of(parameters_of(_run("parameters", snapshot, settings, against, {}, on_event)))
+
+
+def infer_for(snapshot: Snapshot, settings: WorkerSettings, against: Against) -> Inferred:
+    """The mapper that takes this repo's checkpoint to that class."""
+    return infer_mapper(_named(snapshot).tensors, targets_for(snapshot, settings, against))
+
+
+def _named(snapshot: Snapshot) -> TensorTable:
+    if not snapshot.tensors.tensors:
+        said = "; ".join(snapshot.tensors.notes) or "no safetensors file and no weight index"
+        raise RepoError(f"{snapshot.repo.id}: the weights cannot be named: {said}")
+    return snapshot.tensors
+
+
+def _run(
+    job: str,
+    snapshot: Snapshot,
+    settings: WorkerSettings,
+    against: Against,
+    extra: Mapping[str, JSON],
+    on_event: EventSink | None,
+) -> JSONObject:
+    documents = {name: doc for name, doc in snapshot.json.items() if not name.endswith(_NOT_FOR_A_MODEL)}
+    if against.config is not None:
+        documents["config.json"] = against.config
+    folder = settings.scratch / "full-size-model"
+    materialise(snapshot, TinyFiles(documents, real_tokenizer=False), folder, trust=against.trust)
+    path = plugin_path(*against.plugin, settings.scratch) if against.plugin else ()
+    limits = REMOTE_CODE_LIMITS if against.trust and settings.limits == Limits() else settings.limits
+    payload = {"model": str(folder), "trust_remote_code": against.trust, "dtype": against.dtype, **extra}
+    return run_worker(
+        job, payload, settings=replace(settings, path=(*path, *settings.path), limits=limits), on_event=on_event
+    )
+
+
+def _with_suggestion(report: WeightsReport, table: TensorTable, parameters: tuple[Parameter, ...]) -> WeightsReport:
+    """Adds the inferred mapper when it explains more than the port's own."""
+    if not report.unmapped and not report.missing:
+        return report
+    inferred = infer_mapper(table.tensors, targets_of(parameters))
+    left = len(inferred.unmapped) + len(inferred.missing)
+    explains_more = left < len(report.unmapped) + len(report.missing)
+    return replace(report, suggested_mapper=inferred.rules) if explains_more else report
