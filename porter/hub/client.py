@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from huggingface_hub import HfApi, constants, get_session, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import (
+    HfApi,
+    ModelInfo,
+    constants,
+    get_session,
+    hf_hub_download,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
 from porter.errors import MissingFile, PorterError, Unreachable
-from porter.hub.failures import About, CutShort, translate
+from porter.hub import session
+from porter.hub.failures import About, CutShort, NoHub, no_hub, translate
 from porter.hub.files import CONFIG
 from porter.hub.kept import Kept
 from porter.hub.reference import COMMIT
@@ -97,12 +107,20 @@ def resolved(repo: str, revision: str | None, kept: Kept) -> tuple[str, dict[str
     if revision and known is not None:
         return revision, known
     about = About(repo, revision)
-    info = asked(lambda: HfApi().model_info(repo, revision=revision, files_metadata=True), about)
+    info = asked(lambda: model_info(repo, revision), about)
     sizes = {item.rfilename: item.size for item in info.siblings or () if is_plain(item.rfilename)}
     if not info.sha or not COMMIT.fullmatch(info.sha):
-        raise Unreachable(f"{constants.ENDPOINT} names no commit for {repo}", hint="check HF_ENDPOINT")
+        raise no_hub(NoHub(), about)
     kept.keep_listing(revision or DEFAULT_REVISION, info.sha, sizes)
     return info.sha, sizes
+
+
+def model_info(repo: str, revision: str | None) -> ModelInfo:
+    """What the Hub says of a repo. Raises NoHub for an answer that is no Hub's."""
+    try:
+        return HfApi().model_info(repo, revision=revision, files_metadata=True, timeout=session.TIMEOUT)
+    except (KeyError, TypeError, AttributeError, JSONDecodeError) as error:
+        raise NoHub from error
 
 
 def recalled(repo: str, revision: str | None, kept: Kept) -> tuple[str, dict[str, int | None]]:

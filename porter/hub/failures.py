@@ -47,6 +47,10 @@ class CutShort(Exception):
     """Fewer bytes came than the server announced."""
 
 
+class NoHub(Exception):
+    """Something answered, but not in the Hub's words."""
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """What was asked for when something failed."""
@@ -167,6 +171,10 @@ def cut_short(error: Exception, about: About) -> PorterError:
     return Unreachable(f"the download of {about.what()} ended early, also after several tries", hint="try again later")
 
 
+def no_hub(error: Exception, about: About) -> PorterError:
+    return Unreachable(f"{constants.ENDPOINT} does not answer like a Hub for {about.what()}", hint="check HF_ENDPOINT")
+
+
 def unreachable(error: Exception, about: About) -> PorterError:
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return Unreachable(
@@ -182,15 +190,13 @@ def cache_trouble(error: OSError, about: About) -> PorterError:
         )
     if error.errno is not None:
         return HubError(f"the cache {constants.HF_HUB_CACHE} cannot be used: {error.strerror}", hint="set HF_HOME")
-    reason = (str(error) or type(error).__name__).splitlines()[0]
-    return Unreachable(
-        f"{constants.ENDPOINT} gave no usable answer for {about.what()}: {reason}", hint="check HF_ENDPOINT"
-    )
+    return no_hub(error, about)
 
 
 TABLE: tuple[tuple[type[Exception], Callable[[Exception, About], PorterError]], ...] = (
     (Busy, busy),
     (CutShort, cut_short),
+    (NoHub, no_hub),
     (GatedRepoError, gated),
     (RepositoryNotFoundError, no_repo),
     (RevisionNotFoundError, no_revision),

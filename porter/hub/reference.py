@@ -31,7 +31,7 @@ def parse_reference(repo: str, revision: str | None) -> Reference:
     if repo.startswith(("https://", "http://")):
         return from_link(repo, revision)
     folder = Path(repo).expanduser()
-    if is_folder(folder):
+    if repo and is_folder(folder):
         return from_folder(folder, revision)
     if is_repo_id(repo):
         return Reference(repo, revision)
