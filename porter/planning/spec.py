@@ -125,7 +125,8 @@ class BaseSpec:
     config_base: str
     quantization: tuple[str, str]
     placeholder: str
-    pixel_arguments: tuple[str, ...] = ()
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    """The processor's own tokens by argument name."""
 
 
 @dataclass(frozen=True, slots=True)

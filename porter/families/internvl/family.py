@@ -232,5 +232,5 @@ def _base(judged: Judgement, names: Names) -> BaseSpec:
         config_base=anchors.config_base,
         quantization=anchors.quantization_import,
         placeholder=anchors.placeholder,
-        pixel_arguments=processor.pixel_hook or (),
+        tokens={name: value for name, value in processor.tokens.items() if isinstance(value, str)},
     )

@@ -21,7 +21,7 @@ TILING_FACTS = {
     "use_thumbnail": "use_thumbnail",
 }
 BICUBIC = 3
-FILTERS = (0, 1, 2, 3, 4, 5)
+FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
 
 
 def judge_tokens(reading: ReadingLike, anchors: Anchors) -> tuple[dict[str, str], str | None, Notes]:
@@ -75,7 +75,9 @@ def judge_pixels(
     if unsettled:
         mean, std = anchors.processor.mean, anchors.processor.std
     resample = reading.facts.value("resample")
-    number = resample if isinstance(resample, int) and resample in FILTERS else BICUBIC
+    number = FILTERS.get(resample) if isinstance(resample, str) else resample if isinstance(resample, int) else BICUBIC
+    if number not in FILTERS.values():
+        return None, blocked("pixels", f"the resampling filter {resample!r} is none that PIL has")
     rescale = reading.facts.value("rescale") is not False
     if (mean, std, number, rescale) == (anchors.processor.mean, anchors.processor.std, BICUBIC, True):
         return None, Notes()

@@ -1,0 +1,108 @@
+"""From a verdict to a plan: the spec of its match, rendered for one target. Nothing here touches a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from porter.changes.manifest import build_manifest
+from porter.errors import Refused
+from porter.facts.reading import RepoReading
+from porter.families.base import Verdict
+from porter.jsontypes import JSON
+from porter.planning.plan import OpenItem, Plan
+from porter.planning.plugin import plugin_files
+from porter.planning.spec import PortSpec
+from porter.vllm_tree.tree import Tree
+from porter.weights.mapper import NameRules
+
+
+@dataclass(frozen=True, slots=True)
+class PortOptions:
+    """`own_config`: True and False force a config class of the port's own or the repo's; None lets the target decide."""
+
+    layout: Literal["plugin", "tree"]
+    own_config: bool | None = None
+    repo_id: str | None = None
+    overrides: Mapping[str, JSON] = field(default_factory=dict)
+
+
+def plan_port(
+    reading: RepoReading, verdict: Verdict, tree: Tree, target: Path, options: PortOptions, rules: NameRules | None = None
+) -> Plan:
+    """The plan of a port. Raises Refused when the verdict is no port."""
+    spec = port_spec(reading, verdict, tree, rules)
+    todo = open_items(reading, verdict, spec)
+    if options.layout == "plugin":
+        own = options.own_config is not False
+        changes = plugin_files(reading, verdict, spec, tree.version, todo, own_config=own)
+    else:
+        from porter.planning.tree_port import tree_files
+
+        changes = tree_files(reading, verdict, spec, tree, options.own_config, options.repo_id)
+    return Plan(str(target), options.layout, spec.names.module, changes, todo, _manifest(reading, verdict, tree, spec, options))
+
+
+def port_spec(reading: RepoReading, verdict: Verdict, tree: Tree, rules: NameRules | None = None) -> PortSpec:
+    """The spec of the verdict's match; without rules, those that the facts alone give."""
+    from porter.families import FAMILIES
+
+    match = verdict.match
+    if match is None or verdict.level != "inherit":
+        raise Refused(f"verdict {verdict.level}: {verdict.reasons[0] if verdict.reasons else 'nothing to write'}")
+    family = FAMILIES.get(match.family)
+    if family is None:
+        raise Refused(f"{match.family} is no family that porter writes ports for")
+    found = family.spec(match, reading, tree, rules=rules if rules is not None else draft_rules(reading))
+    assert isinstance(found, PortSpec)
+    return found
+
+
+def draft_rules(reading: RepoReading) -> NameRules:
+    """Prefix renames from the facts alone, for a port whose parameters nobody has built yet."""
+    prefixes = reading.facts.value("weight_prefixes")
+    named = prefixes if isinstance(prefixes, dict) else {}
+    places = {"vision_tower": "vision_model", "connector": "mlp1", "language_model": "language_model"}
+    rules: dict[str, str | None] = {}
+    for part, place in places.items():
+        prefix = named.get(part)
+        if isinstance(prefix, str) and prefix and prefix != place:
+            rules[f"{prefix}."] = f"{place}."
+    return NameRules(prefix={**_connector_rules(reading), **rules})
+
+
+def _connector_rules(reading: RepoReading) -> dict[str, str | None]:
+    """Named connector layers onto the indices of the port's sequence."""
+    fact = reading.facts.value("connector")
+    layers = fact.get("layers") if isinstance(fact, dict) else None
+    prefix = fact.get("prefix") if isinstance(fact, dict) else None
+    found: dict[str, str | None] = {}
+    for index, layer in enumerate(layers if isinstance(layers, list) else []):
+        name = layer.get("name") if isinstance(layer, dict) else None
+        if isinstance(name, str) and name and name != str(index) and isinstance(prefix, str) and "weight" not in name:
+            found[f"{prefix}.{name}." if prefix else f"{name}."] = f"mlp1.{index}."
+    return found
+
+
+def open_items(reading: RepoReading, verdict: Verdict, spec: PortSpec) -> tuple[OpenItem, ...]:
+    """What a person still has to settle."""
+    match = verdict.match
+    names = match.uses if match is not None else ()
+    guesses = [reading.facts[name] for name in names if not reading.facts[name].usable]
+    return tuple(
+        OpenItem(fact.name, fact.note or "the repo does not settle it; the base's own value is used", f"--set {fact.name}=...")
+        for fact in guesses
+    )
+
+
+def _manifest(reading: RepoReading, verdict: Verdict, tree: Tree, spec: PortSpec, options: PortOptions) -> dict[str, JSON]:
+    return build_manifest(
+        repo=reading.snapshot.repo,
+        tree={"version": tree.version, "commit": tree.commit, "layout": tree.layout},
+        spec=spec.to_json(),
+        facts=reading.facts.to_json(),
+        overrides=dict(options.overrides),
+        verdict=verdict.to_json(),
+    )
