@@ -42,12 +42,14 @@ class Subject:
 
     `plugin` is (folder that contains the package, module), `path` are further entries for the worker's module path (an
     overlay of a source tree); neither: vLLM's own class. `embed_method` is the tree's name for it (its contract).
+    `needs_trust`: vLLM itself can only be started with the repo's code (no config class of the port's own).
     """
 
     reading: RepoReading
     plugin: tuple[Path, str] | None = None
     path: tuple[Path, ...] = ()
     embed_method: str = "embed_multimodal"
+    needs_trust: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ class _Run:
             "max_model_len": self.tiny.max_model_len,
             "max_images": 2,
             "embed_method": self.subject.embed_method,
-            "trust_remote_code": self.options.trust,
+            "trust_remote_code": self.options.trust and self.subject.needs_trust,
             "own_modules": [self.subject.plugin[1]] if self.subject.plugin else [],
         }
         seen = _Seen(self.options.on_event)

@@ -37,7 +37,7 @@ EPS_FIRST, EPS_STEP = 0.00137, 0.00083
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to shrink by: the parts, the merge ratio (1 / downsample ratio, at least 1), the places of tapped layers,
-    the rows that the tiny vocabulary needs (None: it stays), the side of a tile in pixels and its tokens now."""
+    the rows that the tiny vocabulary needs (None: it stays), the side of a tile in pixels (None: the tower's, 0: it must stay) and its tokens now."""
 
     text: Hints
     vision: tuple[Hints, ...] = ()
@@ -264,7 +264,7 @@ def _shrink_images(docs: Documents, towers: Sequence[Part], request: Request) ->
     """Shrink the tile everywhere it is stated; answers the tile's side afterwards."""
     patch = next((part.sizes["patch_size"] for part in towers if "patch_size" in part.sizes), None)
     stated = next((part.sizes["image_size"] for part in towers if "image_size" in part.sizes), None)
-    tile = request.tile or stated
+    tile = stated if request.tile is None else request.tile
     if patch is None or tile is None or tile <= TINY_IMAGE or not _states_tile(docs, towers, tile):
         return tile
     new = rules.tiny_grid(patch, request.merge)

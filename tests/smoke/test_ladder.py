@@ -1,0 +1,51 @@
+"""The ladder's order and its inputs."""
+
+from __future__ import annotations
+
+import pytest
+
+from porter.errors import UsageError, WorkerError
+from porter.facts.model import Confidence, Fact, ModelFacts
+from porter.smoke.inputs import prompts, tiling
+from porter.smoke.ladder import RUNGS, _Seen, with_prerequisites
+
+
+def test_prerequisites_come_along_in_order() -> None:
+    assert with_prerequisites(["image"]) == ("config", "registry", "load", "image")
+    assert with_prerequisites(["parity"])[-1] == "parity"
+    assert with_prerequisites(RUNGS) == tuple(RUNGS)
+
+
+def test_an_unknown_rung_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="no rung 'imge'"):
+        with_prerequisites(["imge"])
+
+
+def test_a_crash_is_laid_at_the_rung_it_happened_in() -> None:
+    seen = _Seen(None)
+    seen({"rung": "config", "event": "start"})
+    seen({"event": "finish", "name": "config", "status": "passed", "detail": "", "seconds": 1.0})
+    seen({"rung": "registry", "event": "start"})
+    rungs = seen.after_crash(("config", "registry", "load"), WorkerError("engine: gave no answer"))
+    assert [(rung.name, rung.status) for rung in rungs] == [
+        ("config", "passed"),
+        ("registry", "error"),
+        ("load", "skipped"),
+    ]
+    assert rungs[1].detail == "engine: gave no answer" and "registry" in rungs[2].detail
+
+
+def test_prompts_cover_the_shapes_of_tiling() -> None:
+    made = {prompt["name"]: prompt for prompt in prompts(56, "<pic>")}
+    assert made["text"]["images"] == []
+    assert all(str(made[name]["text"]).count("<pic>") == len(made[name]["images"] or []) for name in made)  # type: ignore[arg-type]
+    seeds = [image["seed"] for prompt in made.values() for image in prompt["images"]]  # type: ignore[union-attr,index,call-overload]
+    assert len(seeds) == len(set(seeds))
+
+
+def test_an_unknown_mean_is_assumed_and_an_absent_one_is_not() -> None:
+    def facts(confidence: Confidence) -> ModelFacts:
+        return ModelFacts({"image_mean": Fact("image_mean", None, confidence)})
+
+    assert tiling(facts(Confidence.UNKNOWN), 56)["mean"] == [0.485, 0.456, 0.406]
+    assert tiling(facts(Confidence.ABSENT), 56)["mean"] is None
