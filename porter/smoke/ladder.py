@@ -42,14 +42,15 @@ class Subject:
 
     `plugin` is (folder that contains the package, module), `path` are further entries for the worker's module path (an
     overlay of a source tree); neither: vLLM's own class. `embed_method` is the tree's name for it (its contract).
-    `needs_trust`: vLLM itself can only be started with the repo's code (no config class of the port's own).
+    `needs_trust`: vLLM itself starts with the repo's code, where that is trusted; by default unless a plugin serves it,
+    which brings a config class of its own.
     """
 
     reading: RepoReading
     plugin: tuple[Path, str] | None = None
     path: tuple[Path, ...] = ()
     embed_method: str = "embed_multimodal"
-    needs_trust: bool = False
+    needs_trust: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ class _Run:
             "max_model_len": self.tiny.max_model_len,
             "max_images": 2,
             "embed_method": self.subject.embed_method,
-            "trust_remote_code": self.options.trust and self.subject.needs_trust,
+            "trust_remote_code": self.options.trust and self._needs_trust(),
             "own_modules": [self.subject.plugin[1]] if self.subject.plugin else [],
         }
         seen = _Seen(self.options.on_event)
@@ -192,6 +193,10 @@ class _Run:
         return tuple(_rung(item) for item in rungs or () if isinstance(item, dict)) if isinstance(
             rungs, list
         ) else (), answer
+
+    def _needs_trust(self) -> bool:
+        asked = self.subject.needs_trust
+        return self.subject.plugin is None if asked is None else asked
 
     def _engine_settings(self) -> WorkerSettings:
         path = self.subject.path

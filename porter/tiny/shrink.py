@@ -37,7 +37,8 @@ EPS_FIRST, EPS_STEP = 0.00137, 0.00083
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to shrink by: the parts, the merge ratio (1 / downsample ratio, at least 1), the places of tapped layers,
-    the rows that the tiny vocabulary needs (None: it stays), the side of a tile in pixels (None: the tower's, 0: it must stay) and its tokens now."""
+    the rows that the tiny vocabulary needs (None: it stays), the side of a tile in pixels (None: the tower's; 0: must
+    stay) and its tokens now."""
 
     text: Hints
     vision: tuple[Hints, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from porter.jsontypes import JSON
 from porter.tiny.code import local_code, relocated, without_code
 
 TOWER = "from .configuration_vit import VitConfig\nfrom ..other import x\n\n\nclass Tower: ...\n"
@@ -25,7 +26,7 @@ def test_a_clash_of_names_is_resolved_with_the_imports() -> None:
 
 def test_auto_maps_at_any_depth_become_local() -> None:
     modules = {"ORG/vit--modeling_vit": "org_vit__modeling_vit"}
-    doc = {
+    doc: JSON = {
         "auto_map": {"AutoModel": "modeling.Model", "AutoTokenizer": ["tok.Slow", None]},
         "vision_config": {"auto_map": {"AutoModel": "ORG/vit--modeling_vit.Tower"}},
     }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from porter.jsontypes import JSONObject
+from porter.jsontypes import JSON, JSONObject
 from porter.tiny import sizes as rules
 from porter.tiny.roles import Hints
 from porter.tiny.shrink import CONFIG, Request, Shrunk, shrink
@@ -124,7 +124,7 @@ def test_widths_of_the_connector_follow() -> None:
 
 
 def test_layer_kinds_are_all_met() -> None:
-    kinds = ["sliding"] * 5 + ["full"]
+    kinds: list[JSON] = [*["sliding"] * 5, "full"]
     text = part(shrunk(text={"layer_types": kinds * 4, "num_hidden_layers": 24}), "llm")
     assert set(text["layer_types"]) == {"sliding", "full"}
     assert len(text["layer_types"]) == text["num_hidden_layers"] == 6
