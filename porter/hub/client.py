@@ -26,7 +26,7 @@ from porter.hub.failures import About, CutShort, NoHub, no_hub, translate
 from porter.hub.files import CONFIG
 from porter.hub.kept import Kept
 from porter.hub.reference import COMMIT
-from porter.hub.session import patiently, prepare
+from porter.hub.session import TRANSPORT_TRIES, patiently, prepare
 from porter.hub.snapshot import RepoRef
 
 Result = TypeVar("Result")
@@ -46,12 +46,15 @@ class HubSource:
     urls: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, repo: str, revision: str | None, offline: bool) -> HubSource:
-        """Resolves the revision. Raises RepoNotFound, RevisionNotFound, AccessDenied, RateLimited, Unreachable."""
+    def open(cls, repo: str, revision: str | None, offline: bool, *, tries: int = TRANSPORT_TRIES) -> HubSource:
+        """Resolves the revision; `tries` bounds those over a broken network.
+
+        Raises RepoNotFound, RevisionNotFound, AccessDenied, RateLimited, Unreachable.
+        """
         prepare()
         off = offline or bool(constants.HF_HUB_OFFLINE)
         kept = Kept(Path(constants.HF_HUB_CACHE).parent / "porter" / repo.replace("/", "--"))
-        commit, sizes = (recalled if off else resolved)(repo, revision, kept)
+        commit, sizes = recalled(repo, revision, kept) if off else resolved(repo, revision, kept, tries)
         return cls(RepoRef(repo, commit, False), sizes, kept, off)
 
     @property
@@ -101,13 +104,13 @@ class HubSource:
             return data
 
 
-def resolved(repo: str, revision: str | None, kept: Kept) -> tuple[str, dict[str, int | None]]:
+def resolved(repo: str, revision: str | None, kept: Kept, tries: int) -> tuple[str, dict[str, int | None]]:
     """The commit and its files, from the Hub; a full commit that was seen before needs no question."""
     known = kept.listing(revision) if revision and COMMIT.fullmatch(revision) else None
     if revision and known is not None:
         return revision, known
     about = About(repo, revision)
-    info = asked(lambda: model_info(repo, revision), about)
+    info = asked(lambda: model_info(repo, revision), about, tries)
     sizes = {item.rfilename: item.size for item in info.siblings or () if is_plain(item.rfilename)}
     if not info.sha or not COMMIT.fullmatch(info.sha):
         raise no_hub(NoHub(), about)
@@ -141,10 +144,10 @@ def recalled(repo: str, revision: str | None, kept: Kept) -> tuple[str, dict[str
     return folder.name, {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 
-def asked(action: Callable[[], Result], about: About) -> Result:
+def asked(action: Callable[[], Result], about: About, tries: int = TRANSPORT_TRIES) -> Result:
     """The one way to the network: patient, and every failure in porter's words."""
     try:
-        return patiently(action)
+        return patiently(action, tries)
     except PorterError:
         raise
     except Exception as error:

@@ -41,11 +41,11 @@ def snapshot_of(repo: str, *, revision: str | None = None, offline: bool = False
     return read_snapshot(hub_source(reference.id, reference.revision, offline), offline)
 
 
-def hub_source(repo: str, revision: str | None, offline: bool) -> Source:
+def hub_source(repo: str, revision: str | None, offline: bool, tries: int = 3) -> Source:
     """Imported here: huggingface_hub costs more start-up time than all of porter, and a folder needs none of it."""
     from porter.hub.client import HubSource
 
-    return HubSource.open(repo, revision, offline)
+    return HubSource.open(repo, revision, offline, tries=tries)
 
 
 def read_snapshot(source: Source, offline: bool) -> Snapshot:
@@ -56,7 +56,7 @@ def read_snapshot(source: Source, offline: bool) -> Snapshot:
     for name in json:
         text[name] = read_text(source, name)
     text.update((name, read_text(source, name)) for name in text_names(sizes))
-    code = read_remote_code(source, json, lambda other: hub_source(other, None, offline))
+    code = read_remote_code(source, json, lambda other: hub_source(other, None, offline, tries=1))
     return Snapshot(
         repo=source.ref,
         json=json,

@@ -23,7 +23,7 @@ SEPARATOR = "--"
 
 @dataclass(frozen=True, slots=True)
 class RemoteCode:
-    """`python` by path, the `auto_map` entries, and `missing`: relative imports that no file of the repo answers."""
+    """`python` by path, the `auto_map` entries, and `missing`: what it needs but could not be read."""
 
     python: Mapping[str, str]
     entries: tuple[AutoMapEntry, ...]
@@ -64,7 +64,8 @@ class Reader:
             return None
         try:
             return self.open_repo(repo)
-        except PorterError:
+        except PorterError as error:
+            self.missing[f"{repo}: {error.message}"] = None
             return None
 
     def follow(self, source: Source, prefix: str, name: str) -> bool:

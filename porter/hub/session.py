@@ -43,8 +43,8 @@ def seconds(header: str | None) -> float | None:
     return float(header) if header is not None and header.strip().isdigit() else None
 
 
-def patiently(action: Callable[[], Result]) -> Result:
-    """Runs `action` again after 429, 5xx and broken connections; the last failure is raised."""
+def patiently(action: Callable[[], Result], tries: int = TRANSPORT_TRIES) -> Result:
+    """Runs `action` again after 429 and 5xx, and up to `tries` times over a broken network; raises the last failure."""
     for number, wait in enumerate(WAITS, start=1):
         try:
             return action()
@@ -53,7 +53,7 @@ def patiently(action: Callable[[], Result]) -> Result:
             if pause > LONGEST_WAIT:
                 raise
         except Exception as error:
-            if not (isinstance(error, CutShort) or is_transport(error)) or number >= TRANSPORT_TRIES:
+            if not (isinstance(error, CutShort) or is_transport(error)) or number >= tries:
                 raise
             pause = wait
         time.sleep(pause)

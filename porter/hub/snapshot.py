@@ -82,7 +82,7 @@ class Snapshot:
     binary: Mapping[str, str] = field(default_factory=dict)
     """Tokenizer files that workers need (`tokenizer.json`, `*.model`, ...): name -> local path, fetched when asked."""
     missing_code: tuple[str, ...] = ()
-    """Relative imports of the remote code that no file of its repo answers: `file.py: from .x import y`."""
+    """What the remote code needs but could not be read: `file.py: from .x import y`, or `ORG/NAME: reason`."""
 
     def config(self) -> JSONObject:
         return self.json.get("config.json", {})

@@ -33,7 +33,8 @@ try:
         "commit": found.repo.commit, "json": sorted(found.json), "python": sorted(found.python),
         "license": found.license, "source": found.tensors.source, "bytes": found.tensors.bytes_fetched,
         "tensors": {item.name: [item.dtype, item.shape, item.file] for item in found.tensors.tensors},
-        "absent": sorted(found.absent), "found": [entry.found for entry in found.auto_map],
+        "absent": sorted(found.absent), "missing": found.missing_code,
+        "found": [entry.found for entry in found.auto_map],
         "binary": {name: open(found.binary[name]).read() for name in want},
     }
 except PorterError as error:
@@ -308,6 +309,7 @@ def test_code_of_another_repo(hub: HubServer, home: Path) -> None:
     answer = read(hub, home)
     assert answer["python"] == ["other/code--helper.py", "other/code--model.py"]
     assert sorted(answer["found"]) == [False, True]
+    assert [line.split(":")[0] for line in answer["missing"]] == ["gone/x"]
 
 
 def test_listed_names_that_leave_the_repo_are_not_asked_for(hub: HubServer, home: Path) -> None:
