@@ -45,6 +45,16 @@ def _reindented(item: str, pad: str) -> str:
     return "\n".join([pad + lines[0], *lines[1:]])
 
 
+def line(indent: int, statement: str) -> str:
+    """An assignment; its right side in parentheses on a line of its own when it is too long."""
+    one = " " * indent + statement
+    if len(one) <= WIDTH:
+        return one
+    name, _, value = statement.partition(" = ")
+    pad = " " * indent
+    return f"{pad}{name} = (\n{pad}    {value}\n{pad})"
+
+
 def call(indent: int, head: str, items: Iterable[str], tail: str = ")") -> str:
     return bracketed(indent, f"{head}(", list(items), tail)
 

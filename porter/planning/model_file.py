@@ -11,6 +11,7 @@ from porter.planning.spec import PortSpec, Source
 MODELS = "vllm.model_executor.models"
 RESAMPLING = {0: "NEAREST", 1: "LANCZOS", 2: "BILINEAR", 3: "BICUBIC", 4: "BOX", 5: "HAMMING"}
 BICUBIC = 3
+TILING = ("min_dynamic_patch", "max_dynamic_patch", "dynamic_image_size", "use_thumbnail")
 
 
 class Imports:
@@ -51,8 +52,9 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
     """Everything that templates/model.py.j2 names."""
     imports = Imports(relative=relative)
     _base_imports(spec, imports)
-    for add in (_pixel_imports, _model_imports, _connector_imports, _placeholder_imports):
+    for add in (_pixel_imports, _connector_imports, _placeholder_imports):
         add(spec, imports)
+    _model_imports(spec, imports, bool(adaptations(spec, own_config)))
     names = spec.names
     return {
         "spec": spec,
@@ -64,20 +66,21 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
         "dummy": names.cls("DummyInputsBuilder") if spec.tokens.placeholder else spec.base.dummy,
         "tiling": [(name, expression(source, name, own_config)) for name, source in _tiling(spec)],
         "processor_arguments": _processor_arguments(spec, own_config),
+        "adapt": adaptations(spec, own_config),
+        "vision": "config.vision_config" if own_config else config_key(spec, "vision_config"),
         "uses_image_config": any(source.kind == "processor" for source in spec.tiling.values()),
         "connector_locals": connector_locals(spec),
         "normalise": _normalise(spec),
         "mapper": mapper(spec),
         "resample": RESAMPLING[spec.pixels.resample] if spec.pixels else None,
         "own_tiles": spec.pixels is not None and spec.pixels.resample != BICUBIC,
-        "bare": not (mapper(spec) or spec.tokens.placeholder or spec.buffers or spec.tower or spec.connector or spec.features
+        "bare": not (mapper(spec) or spec.tokens.placeholder or spec.buffers or spec.unbuilt_layers or adaptations(spec, own_config) or spec.tower or spec.connector or spec.features
                      or spec.lora_tokens is not None),
     }
 
 
 def _tiling(spec: PortSpec) -> list[tuple[str, Source]]:
-    order = ("min_dynamic_patch", "max_dynamic_patch", "dynamic_image_size", "use_thumbnail")
-    return [(name, spec.tiling[name]) for name in order if name in spec.tiling]
+    return [(name, spec.tiling[name]) for name in TILING if name in spec.tiling]
 
 
 def expression(source: Source, attribute: str, own_config: bool) -> str:
@@ -95,9 +98,35 @@ def _processor_arguments(spec: PortSpec, own_config: bool) -> list[str]:
     arguments = ["tokenizer=self.get_tokenizer()", "image_processor=image_processor"]
     if spec.video:
         arguments.append("video_processor=video_processor")
-    arguments.append("image_seq_length=int(grid_length**2 * config.downsample_ratio**2)")
+    arguments.append(f"image_seq_length=int(grid_length**2 * {_ratio(spec, own_config)}**2)")
     arguments += [f"{name}={layout.text(value)}" for name, value in spec.tokens.arguments.items()]
     return [*arguments, *(["ctx_video_token=self.ctx_video_token"] if spec.video else [])]
+
+
+def _ratio(spec: PortSpec, own_config: bool) -> str:
+    name = "downsample_ratio"
+    if own_config:
+        return f"config.{name}"
+    return layout.literal(spec.config.defaults[name]) if name in spec.config.defaults else config_key(spec, name)
+
+
+def config_key(spec: PortSpec, attribute: str) -> str:
+    """An attribute of the repo's own config object."""
+    return _member("config", spec.config.renames.get(attribute, attribute))
+
+
+def _member(owner: str, key: str) -> str:
+    return f"{owner}.{key}" if is_name(key) else f"getattr({owner}, {layout.text(key)})"
+
+
+def adaptations(spec: PortSpec, own_config: bool) -> list[str]:
+    """Assignments that give the repo's own config object the names that the base reads."""
+    if own_config:
+        return []
+    config = spec.config
+    lines = [f"config.{name} = {config_key(spec, name)}" for name in config.renames if name not in TILING and name != "text_config"]
+    given = {**config.defaults, **config.forced}
+    return [*lines, *(f"config.{name} = {layout.literal(value)}" for name, value in given.items() if name not in TILING)]
 
 
 def _normalise(spec: PortSpec) -> str | None:
@@ -149,12 +178,12 @@ def _pixel_imports(spec: PortSpec, imports: Imports) -> None:
     imports.add(spec.base.hf_module, "get_internvl_target_ratios", tiles)
 
 
-def _model_imports(spec: PortSpec, imports: Imports) -> None:
-    if spec.buffers:
+def _model_imports(spec: PortSpec, imports: Imports, adapts: bool) -> None:
+    if spec.buffers or spec.unbuilt_layers or adapts:
         imports.add("vllm.config", "VllmConfig")
     if spec.buffers or spec.features:
         imports.plain.add("torch")
-    if mapper(spec):
+    if mapper(spec) or spec.unbuilt_layers:
         imports.model("utils", "WeightsMapper")
     if spec.tower is not None:
         imports.model(spec.tower.module, spec.tower.cls)

@@ -148,6 +148,8 @@ class PortSpec:
     buffers: tuple[BufferSpec, ...] = ()
     features: FeatureSpec | None = None
     lora_tokens: int | None = None
+    unbuilt_layers: bool = False
+    """The checkpoint holds tower layers above the tapped one, and the tree's tower does not pass over them."""
     rules: NameRules = field(default_factory=NameRules)
     tokens_per_tile: int | None = None
 

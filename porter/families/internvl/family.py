@@ -90,6 +90,7 @@ def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement
     judgement = Judgement(
         anchors, {**attributes, **tiling}, vision, text, tokens, placeholder, pixels, path.tower, layers, code, path.buffers,
         path.features, lora, _video(reading), reading.facts.value("tied_embeddings"), tower.kind if tower is not None else "",
+        tower is not None and not tower.skips_layers and path.layer != -1,
     )  # fmt: skip
     return judgement, notes
 
@@ -195,6 +196,7 @@ def _spec(family: str, judged: Judgement, reading: ReadingLike, rules: NameRules
         buffers=judged.buffers,
         features=judged.features,
         lora_tokens=judged.lora_tokens,
+        unbuilt_layers=judged.unbuilt_layers,
         rules=with_drops(rules, reading, judged),
         tokens_per_tile=tokens if isinstance(tokens, int) else None,
     )

@@ -43,6 +43,7 @@ class Judgement:
     video: bool = False
     tied: JSON = None
     tower_kind: str = ""
+    unbuilt_layers: bool = False
 
 
 def blocked(what: str, why: str) -> Notes:

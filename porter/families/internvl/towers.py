@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 
 from porter.errors import PorterError
@@ -45,6 +46,8 @@ class TowerAnchor:
     norms_last: bool
     post_norm: bool
     reads: dict[str, int]
+    skips_layers: bool = True
+    """Whether its loader passes over layers that were not built because a lower one is tapped."""
 
 
 def tower_anchors(tree: TreeLike) -> dict[str, TowerAnchor]:
@@ -60,9 +63,15 @@ def tower_anchors(tree: TreeLike) -> dict[str, TowerAnchor]:
             continue
         found[kind] = TowerAnchor(
             kind, known.cls, known.file, known.config, known.has_cls, known.inner, known.norms_last,
-            "require_post_norm" in parameter_names(init), _reads(file, known),
+            "require_post_norm" in parameter_names(init), _reads(file, known), _skips_layers(file),
         )  # fmt: skip
     return found
+
+
+def _skips_layers(file: SourceFile) -> bool:
+    """A `load_weights` of the file that counts the layers it has."""
+    found = [method_of(file, name, "load_weights") for name in file.classes]
+    return any("encoder.layers" in ast.unparse(node) for node in found if node is not None)
 
 
 def _reads(file: SourceFile, known: TowerKind) -> dict[str, int]:
