@@ -9,7 +9,26 @@ import typer
 
 from porter.boundary import Call, guarded
 from porter.commands.session import Settings
-from porter.options import Common, PortArgument, RepoArgument, SaveFacts, Version, Yes, with_common
+from porter.options import (
+    Common,
+    DryRun,
+    FactsFile,
+    Force,
+    NoSmoke,
+    OwnConfig,
+    Plugin,
+    PortArgument,
+    RepoArgument,
+    RepoId,
+    SaveFacts,
+    Seed,
+    SetFacts,
+    TreeTarget,
+    Trust,
+    Version,
+    Yes,
+    with_common,
+)
 
 app = typer.Typer(
     name="porter",
@@ -41,6 +60,49 @@ def inspect(repo: RepoArgument, save_facts: SaveFacts = None, *, common: Common)
 
     request = InspectRequest(repo, settings(common), save_facts)
     return Call("inspect", common, lambda console: run(request, console), show_inspect)
+
+
+@app.command("new-model")
+@with_common
+def new_model(
+    repo: RepoArgument,
+    plugin: Plugin = None,
+    tree: TreeTarget = None,
+    facts: FactsFile = None,
+    sets: SetFacts = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    force: Force = False,
+    no_smoke: NoSmoke = False,
+    own_config: OwnConfig = None,
+    repo_id: RepoId = None,
+    seed: Seed = 0,
+    trust: Trust = False,
+    *,
+    common: Common,
+) -> Call:
+    """Write a port: inspect, plan, diff, write, then check-weights and smoke-test."""
+    from porter.commands.new_model import NewModelRequest
+    from porter.commands.new_model import new_model as run
+    from porter.render.new_model import show
+
+    request = NewModelRequest(
+        repo=repo,
+        settings=settings(common),
+        plugin=plugin,
+        tree=tree,
+        facts=facts,
+        sets=sets or (),
+        dry_run=dry_run,
+        yes=yes,
+        force=force,
+        smoke=not no_smoke,
+        own_config=own_config,
+        repo_id=repo_id,
+        seed=seed,
+        trust=trust,
+    )
+    return Call("new-model", common, lambda console: run(request, console), show)
 
 
 @app.command("undo")

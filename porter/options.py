@@ -48,6 +48,17 @@ SetFacts = Annotated[
     typer.Option("--set", metavar="FACT=VALUE", help="Settle one fact; may be repeated. Wins over --facts."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Agree to the plan: never to trust, a guess or overwriting.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace files that hold something else; backups stay.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the diff, write nothing.")]
+NoSmoke = Annotated[bool, typer.Option("--no-smoke", help="Check the weights only, do not run the port.")]
+OwnConfig = Annotated[
+    bool | None,
+    typer.Option("--own-config/--remote-config", help="Bring a config class, or use the repo's.", show_default=False),
+]
+RepoId = Annotated[
+    str | None, typer.Option("--repo-id", metavar="ORG/NAME", help="The Hub id of a local folder, for a tree.")
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the weights that the proof draws.")]
 SaveFacts = Annotated[
     Path | None, typer.Option("--save-facts", metavar="FILE", help="Write the facts as an editable TOML file.")
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from porter.commands.session import Result, Settings, Talk
 from porter.facts.model import Fact, ModelFacts
 from porter.jsontypes import JSON, JSONObject
 from porter.overrides import KINDS, load_facts, parse_set, with_given
-from porter.planning.plan import FileChange, OpenItem
+from porter.planning.plan import FileChange, OpenItem, Plan
 
 if TYPE_CHECKING:
     from porter.facts import RepoReading
@@ -32,6 +32,11 @@ class Check:
         seconds = None if self.seconds is None else round(self.seconds, 2)
         return {"name": self.name, "status": self.status, "detail": self.detail, "seconds": seconds}
 
+    def record(self) -> JSONObject:
+        """What porter.json keeps: no measured figure, so that the same inputs give the same bytes."""
+        reason = {} if self.status == "passed" else {"detail": self.detail}
+        return {"name": self.name, "status": self.status, **reason}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelResult(Result):
@@ -39,13 +44,14 @@ class ModelResult(Result):
 
     reading: RepoReading | None = None
     verdict: Verdict | None = None
-    changes: Sequence[FileChange] = ()
+    plan: Plan | None = None
+    written: bool = False
+    backups: Sequence[str] = ()
     todo: Sequence[OpenItem] = ()
     checks: Sequence[Check] = ()
     weights: JSONObject | None = None
     smoke: JSONObject | None = None
     diff: str = ""
-    notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def facts(self) -> ModelFacts:
@@ -61,7 +67,7 @@ class ModelResult(Result):
             "verdict": self.verdict.to_json() if self.verdict else None,
             "family": self._family(),
             "facts": self.facts.to_json() if self.reading else None,
-            "files": [file_json(change) for change in self.changes],
+            "files": [file_json(change) for change in (self.plan.changes if self.plan else ())],
             "todo": [{"what": item.what, "why": item.why, "where": item.where} for item in self.todo],
             "checks": [check.to_json() for check in self.checks],
             "weights": self.weights,

@@ -1,0 +1,217 @@
+"""From a repo to a port: read, decide, plan, show, write, then check what was written."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from porter.commands.reading import ModelResult, open_questions, read_repo, settled
+from porter.commands.session import Scratch, Settings, Silent, Talk, scratch
+from porter.errors import PorterError, Refused, UsageError
+from porter.facts.model import Fact
+from porter.jsontypes import JSON
+from porter.overrides import parse_set, with_given
+from porter.planning.names import names_for
+from porter.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from porter.commands.proving import Bench
+    from porter.facts import RepoReading
+    from porter.families.base import Verdict
+    from porter.vllm_tree import Tree
+
+PORTABLE = ("inherit", "compose")
+
+
+@dataclass(frozen=True, slots=True)
+class NewModelRequest:
+    """`plugin` and `tree` are targets, at most one; `facts` and `sets` are what a person says about the model."""
+
+    repo: str
+    settings: Settings
+    plugin: Path | None = None
+    tree: Path | None = None
+    facts: Path | None = None
+    sets: Sequence[str] = ()
+    dry_run: bool = False
+    yes: bool = False
+    force: bool = False
+    smoke: bool = True
+    own_config: bool | None = None
+    repo_id: str | None = None
+    seed: int = 0
+    trust: bool = False
+
+
+def new_model(request: NewModelRequest, talk: Talk | None = None) -> ModelResult:
+    """The whole way. An expected failure comes back in the result, beside everything that was known by then."""
+    parse_set(request.sets)
+    if request.plugin is not None and request.tree is not None:
+        raise UsageError("--plugin and --tree are two targets: give one")
+    with scratch(request.settings) as room:
+        way = Way(request, talk or Silent(), room)
+        try:
+            way.walk()
+        except PorterError as error:
+            return replace(way.found, error=error)
+        return way.found
+
+
+@dataclass(slots=True)
+class Way:
+    """One run of `new-model`: each step adds what it found to `found`, which is the result at any time."""
+
+    request: NewModelRequest
+    talk: Talk
+    room: Scratch
+    found: ModelResult = field(default_factory=ModelResult)
+    given: dict[str, JSON] = field(default_factory=dict)
+    guesses: tuple[Fact, ...] = ()
+
+    def walk(self) -> None:
+        reading = self.read()
+        tree = self.tree()
+        verdict = self.decide(reading, tree)
+        if verdict.level == "refuse":
+            raise Refused(f"{reading.snapshot.repo.id}: {'; '.join(verdict.reasons[:2])}")
+        if verdict.level not in PORTABLE:
+            return
+        reading, verdict = self.ask(reading, tree, verdict)
+        plan = self.settle(self.draw_plan(reading, verdict, tree))
+        if self.agreed(plan):
+            self.write(plan)
+            self.check(reading, tree, plan)
+
+    def read(self) -> RepoReading:
+        request = self.request
+        reading = settled(read_repo(request.repo, request.settings, self.talk), request.facts, request.sets)
+        said = ("--set", str(request.facts))
+        self.given = {
+            n: fact.value for n, fact in reading.facts.items() if fact.evidence and fact.evidence[0].file in said
+        }
+        self.found = replace(self.found, reading=reading)
+        return reading
+
+    def tree(self) -> Tree:
+        from porter.vllm_tree import locate
+
+        return locate(self.request.tree, self.request.settings.vllm, self.request.settings.python)
+
+    def decide(self, reading: RepoReading, tree: Tree) -> Verdict:
+        from porter.families.verdict import decide
+
+        verdict = decide(reading, tree)
+        self.found = replace(self.found, reading=reading, verdict=verdict)
+        return verdict
+
+    def ask(self, reading: RepoReading, tree: Tree, verdict: Verdict) -> tuple[RepoReading, Verdict]:
+        """Settles what nothing in the repo settles: on a terminal by asking, else by a proof."""
+        questions = open_questions(verdict, reading.facts)
+        answers = {fact.name: answer for fact in questions if (answer := self.answer(fact)) is not None}
+        if answers:
+            self.given |= answers
+            reading = reading.with_facts(with_given(reading.facts, reading.snapshot, answers, "asked"))
+            verdict = self.decide(reading, tree)
+        self.guesses = open_questions(verdict, reading.facts)
+        unproven = [fact for fact in self.guesses if fact.value is None or not self.proves]
+        if unproven:
+            raise Refused(
+                f"{reading.snapshot.repo.id}: nothing in the repo settles {', '.join(fact.name for fact in unproven)}",
+                hint=" ".join(f"--set {set_option(fact)}" for fact in unproven),
+            )
+        return reading, verdict
+
+    def answer(self, fact: Fact) -> JSON:
+        """What a person says about one fact; None where nobody is asked or nothing is said."""
+        if not self.talk.interactive:
+            return None
+        shown = "" if fact.value is None else f" [{json.dumps(fact.value)}]"
+        text = self.talk.ask(f"{fact.name} is not settled by the repo{shown}. Its value: ")
+        if not text:
+            return fact.value
+        return parse_set([f"{fact.name}={text}"])[fact.name]
+
+    @property
+    def proves(self) -> bool:
+        """Whether a comparison with the repo's own code will follow, which can settle a guess."""
+        return self.request.trust and self.request.smoke and not self.request.dry_run
+
+    def draw_plan(self, reading: RepoReading, verdict: Verdict, tree: Tree) -> Plan:
+        from porter.commands.proving import inferred_rules
+        from porter.planning.build import PortOptions, plan_port
+        from porter.weights.mapper import NameRules
+
+        request = self.request
+        room = self.room.folder / "provisional"
+        provisional = plan_port(reading, verdict, tree, room, PortOptions("plugin"), NameRules())
+        self.talk.note("inferring the weight mapper from the checkpoint's names and the port's own parameters")
+        rules = inferred_rules(provisional, reading, self.bench()).rules
+        options = PortOptions("tree" if request.tree else "plugin", request.own_config, request.repo_id, self.given)
+        return plan_port(reading, verdict, tree, self.target(reading, tree), options, rules)
+
+    def target(self, reading: RepoReading, tree: Tree) -> Path:
+        if self.request.tree is not None:
+            return tree.root or self.request.tree
+        if self.request.plugin is not None:
+            return self.request.plugin
+        return Path(names_for(str(reading.facts.value("architecture"))).dist)
+
+    def settle(self, plan: Plan) -> Plan:
+        """The plan against what stands in the target now, and its diff."""
+        from porter.changes import diff, settle
+
+        plan = settle(plan, Path(plan.root), force=self.request.force)
+        self.found = replace(self.found, plan=plan, todo=plan.todo, diff=diff(plan))
+        return plan
+
+    def agreed(self, plan: Plan) -> bool:
+        """Whether to write. Raises UsageError in a script without --yes, Refused when a person says no."""
+        if self.request.dry_run:
+            return False
+        if self.request.yes or not self.found.diff:
+            return True
+        if not self.talk.interactive:
+            raise UsageError("nothing was written: in a script or with --json, writing needs --yes", hint="add --yes")
+        self.talk.show_plan(self.found.diff)
+        if not self.talk.confirm(f"Write {len(plan.changes)} files to {plan.root}?"):
+            raise Refused("nothing was written: not confirmed")
+        return True
+
+    def write(self, plan: Plan) -> None:
+        from porter.changes import apply
+
+        done = apply(plan, Path(plan.root), force=self.request.force)
+        self.talk.note(f"wrote {plan.root}" if done.changed else f"{plan.root} is as planned already")
+        self.found = replace(self.found, written=True, backups=done.backups, failed=bool(plan.todo))
+
+    def check(self, reading: RepoReading, tree: Tree, plan: Plan) -> None:
+        """check-weights, then the ladder; what came out is kept in the port's porter.json."""
+        from porter.changes import apply
+        from porter.commands.proving import check_port
+
+        request = self.request
+        proof = check_port(reading, plan, tree, self.bench(), smoke=request.smoke, seed=request.seed)
+        settled_now = {fact.name for fact in self.guesses} if proof.proven else set()
+        todo = tuple(item for item in plan.todo if item.what not in settled_now)
+        failed = bool(todo) or proof.failed(strict=request.settings.strict)
+        self.found = replace(
+            self.found, checks=proof.checks, weights=proof.weights, smoke=proof.smoke, todo=todo, failed=failed
+        )
+        checks: JSON = [check.record() for check in proof.checks]
+        manifest = {**plan.manifest, "checks": checks, "proof": proof.record()}
+        apply(replace(plan, manifest=manifest), Path(plan.root), force=request.force)
+
+    def bench(self) -> Bench:
+        from porter.commands.proving import Bench
+
+        return Bench(self.request.settings, self.room, self.talk, self.request.trust)
+
+
+def set_option(fact: Fact) -> str:
+    """`NAME=VALUE` as it can be typed after --set."""
+    value = "VALUE" if fact.value is None else fact.value if isinstance(fact.value, str) else json.dumps(fact.value)
+    return shlex.quote(f"{fact.name}={value}")

@@ -1,0 +1,61 @@
+"""`porter new-model` on a terminal: what was decided, written and checked, and the next command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from porter.commands.reading import Check, ModelResult
+from porter.console import Console
+from porter.jsontypes import JSONObject
+from porter.planning.plan import Plan
+from porter.render.model import show_head, show_list, show_questions
+
+SECONDS = "{:.1f} s"
+
+
+def show(console: Console, result: ModelResult) -> None:
+    show_head(console, result)
+    if result.error is not None or result.plan is None:
+        show_questions(console, result)
+    if result.plan is not None:
+        show_plan(console, result, result.plan)
+    show_checks(console, result.checks)
+    show_proof(console, result.smoke)
+    show_list(console, "Open items", [f"{item.what}: {item.why}  {item.where}" for item in result.todo])
+    if result.written and result.plan is not None and result.error is None:
+        console.heading(next_step(result, result.plan))
+
+
+def show_plan(console: Console, result: ModelResult, plan: Plan) -> None:
+    """The files when they were written, the diff when they were not."""
+    if not result.written:
+        console.diff(result.diff)
+        return
+    console.line(f"port: {plan.root}", "bold")
+    sizes = [(change.action, change.path, str(change.new.count("\n"))) for change in plan.changes]
+    console.table(sizes, ("action", "file", "lines"))
+    show_list(console, "Kept as backups", list(result.backups))
+
+
+def show_checks(console: Console, checks: Sequence[Check]) -> None:
+    if checks:
+        console.heading("Checks")
+        rows = [(c.name, c.status, "" if c.seconds is None else SECONDS.format(c.seconds), c.detail) for c in checks]
+        console.table(rows, ("check", "status", "time", "detail"))
+
+
+def show_proof(console: Console, smoke: JSONObject | None) -> None:
+    """What the proof does not cover stands beside it every time."""
+    parity = (smoke or {}).get("parity")
+    if not isinstance(parity, dict):
+        return
+    unproven = parity.get("not_proven")
+    show_list(console, "Not proven", [str(line) for line in unproven] if isinstance(unproven, list) else [])
+
+
+def next_step(result: ModelResult, plan: Plan) -> str:
+    repo = result.reading.snapshot.repo if result.reading else None
+    model = (repo.folder or repo.id) if repo else "REPO"
+    if plan.layout == "plugin":
+        return f"next: pip install {plan.root} && vllm serve {model}"
+    return f"next: cd {plan.root} && git diff"
