@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from porter.source.codebase import Definition, External
+from porter.source.codebase import Definition, External, Meaning, ModuleFile
 from porter.vllm_tree.registry import module_values
 from porter.vllm_tree.tree import Tree
 
@@ -58,11 +58,24 @@ class ProcessorTrio:
 
 def find_class(tree: Tree, file: str, name: str) -> ClassReading | None:
     """The class that `name` means in `file` (relative to the package), imports followed; None without one."""
-    found = tree.code.find_class(tree.code_path(file), name)
-    if found is None:
-        return None
-    path, node = found
-    return read_class(tree.relpath(path), node)
+    found = meaning(tree, file, name)
+    if isinstance(found, Definition) and isinstance(found.node, ast.ClassDef):
+        return read_class(tree.relpath(found.file), found.node)
+    return None
+
+
+def meaning(tree: Tree, file: str, name: str) -> Meaning | None:
+    """What a plain or dotted name (`nn.Module`, `module.Class`) means in `file`; None when nothing binds it."""
+    head, *rest = name.split(".")
+    found = tree.code.meaning(tree.code_path(file), head)
+    for part in rest:
+        if isinstance(found, ModuleFile):
+            found = tree.code.meaning(found.path, part)
+        elif isinstance(found, External):
+            found = External(f"{found.dotted}.{part}")
+        else:
+            return None
+    return found
 
 
 def read_class(file: str, node: ast.ClassDef) -> ClassReading:
@@ -116,9 +129,7 @@ def find_attribute(tree: Tree, cls: ClassReading, name: str) -> tuple[ClassReadi
 
 def external_bases(tree: Tree, cls: ClassReading) -> tuple[str, ...]:
     """Dotted names of the bases that the tree does not define, such as `transformers.ProcessorMixin`."""
-    found = (
-        tree.code.meaning(tree.code_path(owner.file), base) for owner in lineage(tree, cls) for base in owner.bases
-    )
+    found = (meaning(tree, owner.file, base) for owner in lineage(tree, cls) for base in owner.bases)
     return tuple(dict.fromkeys(item.dotted for item in found if isinstance(item, External)))
 
 
@@ -184,7 +195,7 @@ def classes_of(tree: Tree, file: str) -> Iterator[ClassReading]:
 
 def defining_file(tree: Tree, file: str, name: str) -> str | None:
     """The file that finally defines a name used in `file`."""
-    found = tree.code.meaning(tree.code_path(file), name)
+    found = meaning(tree, file, name)
     return tree.relpath(found.file) if isinstance(found, Definition) else None
 
 
