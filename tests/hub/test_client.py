@@ -44,6 +44,10 @@ print(json.dumps(answer))
 """
 
 
+def clean_environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("HF_") and "proxy" not in key.lower()}
+
+
 @pytest.fixture
 def hub() -> Iterator[HubServer]:
     with HubServer() as server:
@@ -66,10 +70,9 @@ def read(
     **environment: str,
 ) -> dict[str, Any]:
     """A snapshot, or the error, of a fresh process."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_") and "proxy" not in key.lower()}
     result = subprocess.run(
         [sys.executable, "-c", READ, json.dumps([repo, revision, offline, list(want)])],
-        env={**kept, **hub.environment(home), **environment},
+        env={**clean_environment(), **hub.environment(home), **environment},
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -167,8 +170,7 @@ def test_offline_without_a_cache_says_so(hub: HubServer, home: Path) -> None:
 def test_offline_reads_what_other_tools_cached(hub: HubServer, home: Path) -> None:
     commit = hub.add(REPO, tiny_repo())
     code = f"from huggingface_hub import hf_hub_download as get; [get({REPO!r}, name) for name in {CACHED!r}]"
-    kept = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
-    environment = {**kept, **hub.environment(home), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    environment = {**clean_environment(), **hub.environment(home), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
     answer = read(hub, home, offline=True)
     assert answer["commit"] == commit
