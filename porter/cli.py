@@ -10,19 +10,28 @@ import typer
 from porter.boundary import Call, guarded
 from porter.commands.session import Settings
 from porter.options import (
+    Also,
     Common,
     DryRun,
     FactsFile,
     Force,
+    ImageFile,
+    NamesOnly,
+    Native,
+    NoParity,
     NoSmoke,
     OwnConfig,
     Plugin,
     PortArgument,
     RepoArgument,
     RepoId,
+    RepoOption,
+    ReportFile,
+    Rungs,
     SaveFacts,
     Seed,
     SetFacts,
+    Timeout,
     TreeTarget,
     Trust,
     Version,
@@ -103,6 +112,63 @@ def new_model(
         trust=trust,
     )
     return Call("new-model", common, lambda console: run(request, console), show)
+
+
+@app.command("check-weights")
+@with_common
+def check_weights(
+    port: PortArgument = None,
+    repo: RepoOption = None,
+    names_only: NamesOnly = False,
+    also: Also = None,
+    native: Native = False,
+    trust: Trust = False,
+    *,
+    common: Common,
+) -> Call:
+    """Hold every checkpoint tensor against every parameter, from headers."""
+    from porter.commands.check_weights import CheckWeightsRequest
+    from porter.commands.check_weights import check_weights as run
+    from porter.commands.subject import PortChoice
+    from porter.render.checks import show_weights
+
+    choice = PortChoice(port, repo, native)
+    request = CheckWeightsRequest(choice, settings(common), names_only, also or (), trust)
+    return Call("check-weights", common, lambda console: run(request, console), show_weights)
+
+
+@app.command("smoke-test")
+@with_common
+def smoke_test(
+    port: PortArgument = None,
+    repo: RepoOption = None,
+    rungs: Rungs = None,
+    no_parity: NoParity = False,
+    image: ImageFile = None,
+    timeout: Timeout = 600.0,
+    report: ReportFile = None,
+    native: Native = False,
+    trust: Trust = False,
+    *,
+    common: Common,
+) -> Call:
+    """Climb the ladder: config, registry, processor, load, text, image, parity."""
+    from porter.commands.smoke_test import SmokeTestRequest
+    from porter.commands.smoke_test import smoke_test as run
+    from porter.commands.subject import PortChoice
+    from porter.render.checks import show_smoke
+
+    request = SmokeTestRequest(
+        choice=PortChoice(port, repo, native),
+        settings=settings(common),
+        rungs=[name.strip() for name in rungs.split(",")] if rungs else (),
+        parity=not no_parity,
+        image=image,
+        timeout=timeout,
+        report=report,
+        trust=trust,
+    )
+    return Call("smoke-test", common, lambda console: run(request, console), show_smoke)
 
 
 @app.command("undo")

@@ -59,6 +59,18 @@ RepoId = Annotated[
     str | None, typer.Option("--repo-id", metavar="ORG/NAME", help="The Hub id of a local folder, for a tree.")
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the weights that the proof draws.")]
+NamesOnly = Annotated[bool, typer.Option("--names-only", help="Compare names, leave shapes out.")]
+Also = Annotated[
+    list[str] | None,
+    typer.Option("--also", metavar="REPO", help="Another checkpoint for the same port; may be repeated."),
+]
+Rungs = Annotated[
+    str | None, typer.Option("--rungs", metavar="A,B", help="Only these, with their prerequisites.", show_default="all")
+]
+NoParity = Annotated[bool, typer.Option("--no-parity", help="Do not compare with the repo's own code.")]
+ImageFile = Annotated[Path | None, typer.Option("--image", metavar="FILE", help="Use this picture.")]
+Timeout = Annotated[float, typer.Option("--timeout", metavar="S", min=1, help="Seconds that one worker may take.")]
+ReportFile = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write the JSON report here too.")]
 SaveFacts = Annotated[
     Path | None, typer.Option("--save-facts", metavar="FILE", help="Write the facts as an editable TOML file.")
 ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from porter.errors import UsageError
 from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
+from porter.facts.reading import RepoReading
 from porter.facts.vocabulary import read_vocabulary
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON, JSONObject
@@ -101,6 +102,12 @@ def with_given(facts: ModelFacts, snapshot: Snapshot, given: Mapping[str, JSON],
         if name not in given and any(source_name in given for source_name in sources):
             facts = _derived(facts, snapshot, name, sources, derive)
     return facts
+
+
+def with_recorded(reading: RepoReading, overrides: JSON) -> RepoReading:
+    """What a person said when the port was made, as its porter.json keeps it."""
+    known = {name: value for name, value in overrides.items() if name in KINDS} if isinstance(overrides, dict) else {}
+    return reading.with_facts(with_given(reading.facts, reading.snapshot, known, "porter.json")) if known else reading
 
 
 def save_facts(facts: ModelFacts, path: Path, repo: str) -> None:

@@ -91,13 +91,13 @@ def file_json(change: FileChange) -> JSONObject:
     return {"path": change.path, "action": change.action, "sha256": digest}
 
 
-def read_repo(repo: str, settings: Settings, talk: Talk) -> RepoReading:
-    """A repo's facts. Raises HubError or RepoError."""
+def read_repo(repo: str, settings: Settings, talk: Talk, commit: str | None = None) -> RepoReading:
+    """A repo's facts, at `commit` when no revision was asked for. Raises HubError or RepoError."""
     from porter.facts import infer
     from porter.hub import snapshot_of
 
     talk.note(f"reading {repo}")
-    return infer(snapshot_of(repo, revision=settings.revision, offline=settings.offline))
+    return infer(snapshot_of(repo, revision=settings.revision or commit, offline=settings.offline))
 
 
 def settled(reading: RepoReading, facts_file: Path | None, options: Sequence[str]) -> RepoReading:

@@ -1,0 +1,69 @@
+"""Every checkpoint tensor against every parameter, from headers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from porter.commands.session import Result, Settings, Silent, Talk, scratch
+from porter.commands.subject import PortChoice, chosen_port, place_of, repo_of, tree_of
+from porter.hub.snapshot import Snapshot, TensorTable
+from porter.jsontypes import JSON, JSONObject
+from porter.weights.report import WeightsReport
+
+
+@dataclass(frozen=True, slots=True)
+class CheckWeightsRequest:
+    """`names_only` leaves shapes out; `also` are further checkpoints that the same port must take."""
+
+    choice: PortChoice
+    settings: Settings
+    names_only: bool = False
+    also: Sequence[str] = ()
+    trust: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckWeightsResult(Result):
+    """One report per repo, the port's own first."""
+
+    reports: Sequence[tuple[str, WeightsReport]]
+
+    def to_json(self) -> JSONObject:
+        first, *others = [(name, report.to_json()) for name, report in self.reports]
+        also: JSON = [{"repo": name, **body} for name, body in others]
+        return {**{key: value for key, value in first[1].items() if key != "ok"}, "repo": first[0], "also": also}
+
+
+def check_weights(request: CheckWeightsRequest, talk: Talk | None = None) -> CheckWeightsResult:
+    """Raises HubError, RepoError, TargetError, TreeError or WorkerError."""
+    from porter.commands.proving import Bench, weights
+
+    talk = talk or Silent()
+    port = chosen_port(request.choice)
+    repo, commit = repo_of(request.choice, port)
+    with scratch(request.settings) as room:
+        bench = Bench(request.settings, room, talk, request.trust)
+        place = place_of(port, tree_of(port, request.settings), bench)
+        reports = []
+        for name, revision in ((repo, request.settings.revision or commit), *((other, None) for other in request.also)):
+            snapshot = _snapshot(name, revision, request, talk)
+            talk.note(f"check-weights: {snapshot.repo.id}")
+            reports.append((snapshot.repo.id, weights(snapshot, place, bench)))
+    unsure = request.settings.strict and any(report.names_only for _, report in reports)
+    return CheckWeightsResult(reports=reports, failed=unsure or not all(report.ok for _, report in reports))
+
+
+def _snapshot(repo: str, revision: str | None, request: CheckWeightsRequest, talk: Talk) -> Snapshot:
+    from porter.hub import snapshot_of
+
+    talk.note(f"reading {repo}")
+    found = snapshot_of(repo, revision=revision, offline=request.settings.offline)
+    return replace(found, tensors=_names(found.tensors)) if request.names_only else found
+
+
+def _names(table: TensorTable) -> TensorTable:
+    """The table as an index would give it."""
+    if table.source != "headers":
+        return table
+    return replace(table, source="index", tensors=tuple(replace(t, dtype=None, shape=None) for t in table.tensors))
