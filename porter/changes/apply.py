@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -50,9 +51,8 @@ def apply(plan: Plan, target: Path, *, force: bool = False, step: Step = no_step
     disk.
     """
     recover(target, State(target, plan.module).stage)
-    planned = plan
     plan = settle(plan, target, force=force)
-    operations, backups = _operations(planned, plan, target)
+    operations, backups = _operations(plan, target)
     changed = [item for item in operations if read_bytes(target / item.path) != item.new]
     if not target.exists():
         _create(target, changed, step)
@@ -92,15 +92,15 @@ def _occupied(change: FileChange, state: State, real: str) -> TargetError:
     return TargetError(f"{message}; nothing was written", hint="--force keeps a backup and replaces it", where=where)
 
 
-def _operations(planned: Plan, plan: Plan, target: Path) -> tuple[list[Operation], tuple[str, ...]]:
+def _operations(plan: Plan, target: Path) -> tuple[list[Operation], tuple[str, ...]]:
     state = State(target, plan.module)
     before = {change.path: _before(change, state) for change in plan.changes}
     modes = {change.path: _mode(target / change.path) for change in plan.changes}
     operations = [Operation(f"{state.folder}/.gitignore", b"*\n")]
     backups = []
-    for wanted, change in zip(planned.changes, plan.changes, strict=True):
+    for change in plan.changes:
         old, new = change.old, encode(change.new)
-        if wanted.old is None and old is not None and _foreign(old, change, state):
+        if old is not None and _loses(old, change, state):
             backups.append(state.backup_path(change.path))
             operations.append(Operation(backups[-1], encode(old)))
         first = before[change.path]
@@ -120,9 +120,11 @@ def _before(change: FileChange, state: State) -> bytes | None:
     return encode(change.old)
 
 
-def _foreign(old: str, change: FileChange, state: State) -> bool:
-    data = encode(old)
-    return data != encode(change.new) and data != state.generated(change.path)
+def _loses(old: str, change: FileChange, state: State) -> bool:
+    """Lines go that porter did not write itself. An edit that only adds loses nothing."""
+    if encode(old) == state.generated(change.path):
+        return False
+    return bool(Counter(old.split("\n")) - Counter(change.new.split("\n")))
 
 
 def _mode(path: Path) -> str:

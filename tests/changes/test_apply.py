@@ -106,11 +106,13 @@ def test_other_content_stops_everything(tmp_path: Path, path: str, text: str | N
     assert everything(root) == before
 
 
-def test_force_replaces_a_foreign_file_and_keeps_a_backup(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settled", [False, True])
+def test_force_replaces_a_foreign_file_and_keeps_a_backup(tmp_path: Path, settled: bool) -> None:
     root = make_tree(tmp_path)
     (root / "pkg/sub").mkdir()
     (root / "pkg/sub/new.py").write_text("mine\n")
-    done = apply(plan_for(), root, force=True)
+    plan = settle(plan_for(), root, force=True) if settled else plan_for()
+    done = apply(plan, root, force=True)
     assert done.backups == (".porter/thing/backup/pkg/sub/new.py",)
     assert (root / done.backups[0]).read_text() == "mine\n"
     assert (root / "pkg/sub/new.py").read_text() == "print('new')\n"
