@@ -83,7 +83,7 @@ def _forget(state: State) -> None:
 
 
 def merge_out(now: bytes, generated: bytes, before: bytes) -> bytes | None:
-    """`now` without the change from `before` to `generated`; None when the two overlap, or git is not there to merge."""
+    """`now` without the change from `before` to `generated`; None when the two overlap, or there is no git to merge."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / name for name in ("now", "generated", "before")]
         for path, data in zip(paths, (now, generated, before), strict=True):
