@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSONObject
+from porter.planning.spec import PortSpec
+from porter.vllm_tree.tree import Tree
 from porter.weights.mapper import NameRules
 
 Scope = Literal["model", "vision", "text"]
 Level = Literal["supported", "transformers-backend", "inherit", "compose", "refuse"]
-
-
-class TreeLike(Protocol):
-    """A vLLM tree as `porter.vllm_tree.locate` gives it; paths are relative to the `vllm` package."""
-
-    @property
-    def package(self) -> Path: ...
-    @property
-    def version(self) -> str: ...
-    def module(self, relpath: str) -> ast.Module: ...
 
 
 class ReadingLike(Protocol):
@@ -64,10 +54,10 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How a family fits the facts. `score` is the explained share, 0 to 1; `judgement` is the family's own frozen reading.
+    """How a family fits the facts. `score` is the explained share, 0 to 1.
 
-    `config_map` tells for each attribute that the base reads where this repo keeps it (a fact about the tree); `uses` names the
-    facts that a port would be built from.
+    `config_map` tells for each attribute that the base reads where this repo keeps it (a fact about the tree); `uses`
+    names the facts that a port would be built from; `judgement` is the family's own frozen reading.
     """
 
     family: str
@@ -123,11 +113,11 @@ class Family(Protocol):
 
     @property
     def name(self) -> str: ...
-    def anchors(self, tree: TreeLike) -> Any:
+    def anchors(self, tree: Tree) -> Any:
         """What the family's base is in this tree, read from its source. Raises TreeError when the tree lacks it."""
 
-    def match(self, reading: ReadingLike, tree: TreeLike) -> Match: ...
-    def spec(self, match: Match, reading: ReadingLike, tree: TreeLike, *, rules: NameRules) -> Any:
+    def match(self, reading: ReadingLike, tree: Tree) -> Match: ...
+    def spec(self, match: Match, reading: ReadingLike, tree: Tree, *, rules: NameRules | None = None) -> PortSpec:
         """The port as a frozen PortSpec."""
 
 

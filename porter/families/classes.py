@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from porter.families.base import TreeLike
+from porter.vllm_tree.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class SourceFile:
     imports: Mapping[str, tuple[str, str]]
 
 
-def read_file(tree: TreeLike, relpath: str) -> SourceFile:
+def read_file(tree: Tree, relpath: str) -> SourceFile:
     node = tree.module(relpath)
     classes = {item.name: item for item in node.body if isinstance(item, ast.ClassDef)}
     functions = {item.name: item for item in node.body if isinstance(item, ast.FunctionDef)}
@@ -106,7 +106,11 @@ def call_defaults(node: ast.FunctionDef) -> dict[str, object]:
     found: dict[str, object] = {}
     plain = [*node.args.posonlyargs, *node.args.args]
     pairs = [*zip(plain[len(plain) - len(node.args.defaults) :], node.args.defaults, strict=True)]
-    pairs += [(arg, default) for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if default is not None]
+    pairs += [
+        (arg, default)
+        for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        if default is not None
+    ]
     for argument, default in pairs:
         try:
             found[argument.arg] = ast.literal_eval(default)
@@ -119,23 +123,32 @@ def parameter_names(node: ast.FunctionDef) -> tuple[str, ...]:
     return tuple(arg.arg for arg in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs])
 
 
+def assignments(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """(target, value) of every assignment at or below a node."""
+    for item in ast.walk(node):
+        if isinstance(item, ast.Assign):
+            yield from ((target, item.value) for target in item.targets)
+        elif isinstance(item, ast.AnnAssign) and item.value is not None:
+            yield item.target, item.value
+
+
 def constants(file: SourceFile) -> dict[str, object]:
-    """Module-level literals by name."""
+    """Literals assigned in the file, by name."""
     found: dict[str, object] = {}
-    for item in file.node.body:
-        targets = item.targets if isinstance(item, ast.Assign) else [item.target] if isinstance(item, ast.AnnAssign) else []
-        for target in targets:
-            if isinstance(target, ast.Name) and getattr(item, "value", None) is not None:
-                try:
-                    found[target.id] = ast.literal_eval(item.value)  # type: ignore[arg-type]
-                except ValueError:
-                    continue
+    for target, value in assignments(file.node):
+        if isinstance(target, ast.Name):
+            try:
+                found[target.id] = ast.literal_eval(value)
+            except ValueError:
+                continue
     return found
 
 
 def calls(node: ast.AST, name: str) -> list[ast.Call]:
     """Every call of something whose last name part is `name`."""
-    return [item for item in ast.walk(node) if isinstance(item, ast.Call) and dotted(item.func).rpartition(".")[2] == name]
+    return [
+        item for item in ast.walk(node) if isinstance(item, ast.Call) and dotted(item.func).rpartition(".")[2] == name
+    ]
 
 
 def called_classes(node: ast.AST) -> list[str]:

@@ -15,7 +15,7 @@ CONFIG_FILES = ("auto_mappings.py", "configuration_auto.py")
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """`configs`: model_type -> config class name; `causal`: model_type -> class name; both empty when nothing is installed."""
+    """`configs`: model_type -> config class; `causal`: model_type -> model class; empty when nothing is installed."""
 
     root: Path | None
     configs: Mapping[str, str] = field(default_factory=dict)
@@ -68,6 +68,6 @@ def _pairs(statement: ast.stmt) -> Iterator[tuple[str, str]]:
         items = node.elts if isinstance(node, ast.Tuple) and len(node.elts) == 2 else []
         pairs = list(zip(node.keys, node.values, strict=True)) if isinstance(node, ast.Dict) else []
         for key, value in [(items[0], items[1])] if items else pairs:
-            if isinstance(key, ast.Constant) and isinstance(value, ast.Constant):
-                if isinstance(key.value, str) and isinstance(value.value, str):
-                    yield key.value, value.value
+            names = [item.value for item in (key, value) if isinstance(item, ast.Constant)]
+            if len(names) == 2 and isinstance(names[0], str) and isinstance(names[1], str):
+                yield names[0], names[1]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from porter.errors import PorterError
 from porter.facts.model import Confidence
 from porter.families.base import Level, Match, ReadingLike, Verdict, used_guesses
-from porter.families.classes import dotted, read_file
+from porter.families.classes import assignments, dotted, read_file
 from porter.families.internvl.anchors import read_anchors
 from porter.families.internvl.family import match_base
 from porter.families.library import library_beside
@@ -19,7 +19,15 @@ from porter.vllm_tree.tree import Tree
 LAYOUT_UNSEEN = "weights layout not seen"
 HARMLESS = frozenset({"config"})
 GENERIC = frozenset({"model", "language_model", "lm_head", "vision_model", "visual", "thinker"})
-VISUAL_KEYS = ("vision_config", "visual_config", "vision_tower", "mm_vision_tower", "visual", "img_processor", "encoder")
+VISUAL_KEYS = (
+    "vision_config",
+    "visual_config",
+    "vision_tower",
+    "mm_vision_tower",
+    "visual",
+    "img_processor",
+    "encoder",
+)
 
 
 def decide(reading: ReadingLike, tree: Tree) -> Verdict:
@@ -65,7 +73,9 @@ def _text_only(reading: ReadingLike, tree: Tree, best: Match | None) -> Verdict 
     architecture = _architecture(reading)
     entry = architectures(tree).get(architecture)
     if entry is not None and not entry.removed and not entry.multimodal and "TEXT" in entry.section:
-        reason = f"{architecture} is a text-only model that this vLLM serves as it is; porter ports models that see images"
+        reason = (
+            f"{architecture} is a text-only model that this vLLM serves as it is; porter ports models that see images"
+        )
         return Verdict("refuse", Confidence.CERTAIN, (reason,), match=best)
     seen = reading.facts.value("vision_tower") or reading.facts.value("feature_path")
     config = reading.snapshot.config()
@@ -81,7 +91,11 @@ def _known(reading: ReadingLike, tree: Tree, best: Match | None) -> Verdict | No
     if entry is None or entry.removed or not entry.multimodal:
         return None
     own = _own_match(reading, tree, entry)
-    wrong = [*_part_differences(own), *_strangers(reading, tree, entry)] if own is not None else list(_strangers(reading, tree, entry))
+    wrong = (
+        [*_part_differences(own), *_strangers(reading, tree, entry)]
+        if own is not None
+        else list(_strangers(reading, tree, entry))
+    )
     if wrong:
         return _named_only(reading, tree, entry, best, wrong)
     return _supported(reading, entry, own)
@@ -101,7 +115,11 @@ def _own_match(reading: ReadingLike, tree: Tree, entry: Architecture) -> Match |
 def _part_differences(match: Match | None) -> list[str]:
     if match is None:
         return []
-    found = [f"{item.what}: this vLLM has {item.base}, the repo {item.repo}" for item in match.differences if item.what not in HARMLESS]
+    found = [
+        f"{item.what}: this vLLM has {item.base}, the repo {item.repo}"
+        for item in match.differences
+        if item.what not in HARMLESS
+    ]
     unread = {"feature path", "connector", "vision tower", "config", "vision config"}
     return [*found, *(f"{item.what}: {item.why}" for item in match.blockers if item.what not in unread)]
 
@@ -119,7 +137,7 @@ def _strangers(reading: ReadingLike, tree: Tree, entry: Architecture) -> Iterabl
 
 
 def _module_names(tree: Tree, entry: Architecture) -> set[str]:
-    """Attributes that the model's file, and the model files it imports from, set on self; and the first parts of mapped names."""
+    """What the model's file, and the model files it imports from, set on self; and the first parts of mapped names."""
     file = entry.file(tree)
     if file is None:
         return set()
@@ -130,19 +148,11 @@ def _module_names(tree: Tree, entry: Architecture) -> set[str]:
         path = tree.dotted_path(module)
         if path is not None:
             nodes.append(tree.module(path))
-    found = {dotted(t).removeprefix("self.") for node in nodes for t in _targets(node) if dotted(t).startswith("self.")}
-    texts = {item.value for node in nodes[:1] for item in ast.walk(node) if isinstance(item, ast.Constant) and isinstance(item.value, str)}
+    names = {dotted(target) for node in nodes for target, _ in assignments(node)}
+    found = {name.removeprefix("self.") for name in names if name.startswith("self.")}
+    values = {item.value for item in ast.walk(source.node) if isinstance(item, ast.Constant)}
+    texts = {value for value in values if isinstance(value, str)}
     return found | {text.partition(".")[0] for text in texts if "." in text and " " not in text}
-
-
-def _targets(node: ast.AST) -> list[ast.expr]:
-    found: list[ast.expr] = []
-    for item in ast.walk(node):
-        if isinstance(item, ast.Assign):
-            found.extend(item.targets)
-        elif isinstance(item, ast.AnnAssign):
-            found.append(item.target)
-    return found
 
 
 def _supported(reading: ReadingLike, entry: Architecture, own: Match | None) -> Verdict:
@@ -150,7 +160,11 @@ def _supported(reading: ReadingLike, entry: Architecture, own: Match | None) -> 
     sure = Confidence.CERTAIN
     if own is None:
         sure = Confidence.LIKELY
-        reasons.append("its parts were compared by tensor names only" if reading.snapshot.tensors.tensors else "its parts were not compared")
+        reasons.append(
+            "its parts were compared by tensor names only"
+            if reading.snapshot.tensors.tensors
+            else "its parts were not compared"
+        )
     if reading.snapshot.tensors.source == "none":
         sure = Confidence.LIKELY
         reasons.append(LAYOUT_UNSEEN)
@@ -196,17 +210,23 @@ def _refuse(reading: ReadingLike, tree: Tree, best: Match | None, runner_up: str
         reasons.append(f"the nearest class to read is {best.model_class} in {best.module}.py")
     backend = _backend_candidate(reading, tree)
     level: Level = "refuse"
-    return Verdict(level, Confidence.LIKELY, tuple([*reasons, *backend]), runner_up=runner_up, match=best)
+    return Verdict(level, Confidence.LIKELY, (*reasons, *backend), runner_up=runner_up, match=best)
 
 
 def _blockers(match: Match | None) -> tuple[str, ...]:
-    return tuple(f"{item.what}: {item.why}" for item in match.blockers) if match is not None else ("this vLLM has no base that fits",)
+    return (
+        tuple(f"{item.what}: {item.why}" for item in match.blockers)
+        if match is not None
+        else ("this vLLM has no base that fits",)
+    )
 
 
 def _missing_code(auto_map: JSON) -> list[str]:
     """Code files that `auto_map` names and the repo lacks."""
     entries: Mapping[str, JSON] = auto_map if isinstance(auto_map, dict) else {}
-    files = [str(item.get("file")) for item in entries.values() if isinstance(item, dict) and item.get("found") is False]
+    files = [
+        str(item.get("file")) for item in entries.values() if isinstance(item, dict) and item.get("found") is False
+    ]
     return [f"missing code: {file} is named by auto_map and is not in the repo" for file in dict.fromkeys(files)]
 
 
@@ -215,4 +235,5 @@ def _backend_candidate(reading: ReadingLike, tree: Tree) -> list[str]:
     architecture = _architecture(reading)
     if architecture not in library_beside(tree.package).architectures() or reading.snapshot.python:
         return []
-    return [f"transformers has {architecture} itself: vLLM's Transformers backend may serve it (model_impl=transformers); not checked"]
+    hint = "vLLM's Transformers backend may serve it (model_impl=transformers); not checked"
+    return [f"transformers has {architecture} itself: {hint}"]

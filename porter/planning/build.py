@@ -21,7 +21,7 @@ from porter.weights.mapper import NameRules
 
 @dataclass(frozen=True, slots=True)
 class PortOptions:
-    """`own_config`: True and False force a config class of the port's own or the repo's; None lets the target decide."""
+    """`own_config`: True or False forces the port's own config class or the repo's; None lets the target decide."""
 
     layout: Literal["plugin", "tree"]
     own_config: bool | None = None
@@ -30,7 +30,12 @@ class PortOptions:
 
 
 def plan_port(
-    reading: RepoReading, verdict: Verdict, tree: Tree, target: Path, options: PortOptions, rules: NameRules | None = None
+    reading: RepoReading,
+    verdict: Verdict,
+    tree: Tree,
+    target: Path,
+    options: PortOptions,
+    rules: NameRules | None = None,
 ) -> Plan:
     """The plan of a port. Raises Refused when the verdict is no port."""
     spec = port_spec(reading, verdict, tree, rules)
@@ -42,7 +47,9 @@ def plan_port(
         from porter.planning.tree_port import tree_files
 
         changes = tree_files(reading, verdict, spec, tree, options.own_config, options.repo_id)
-    return Plan(str(target), options.layout, spec.names.module, changes, todo, _manifest(reading, verdict, tree, spec, options))
+    return Plan(
+        str(target), options.layout, spec.names.module, changes, todo, _manifest(reading, verdict, tree, spec, options)
+    )
 
 
 def port_spec(reading: RepoReading, verdict: Verdict, tree: Tree, rules: NameRules | None = None) -> PortSpec:
@@ -92,12 +99,18 @@ def open_items(reading: RepoReading, verdict: Verdict, spec: PortSpec) -> tuple[
     names = match.uses if match is not None else ()
     guesses = [reading.facts[name] for name in names if not reading.facts[name].usable]
     return tuple(
-        OpenItem(fact.name, fact.note or "the repo does not settle it; the base's own value is used", f"--set {fact.name}=...")
+        OpenItem(
+            fact.name,
+            fact.note or "the repo does not settle it; the base's own value is used",
+            f"--set {fact.name}=...",
+        )
         for fact in guesses
     )
 
 
-def _manifest(reading: RepoReading, verdict: Verdict, tree: Tree, spec: PortSpec, options: PortOptions) -> dict[str, JSON]:
+def _manifest(
+    reading: RepoReading, verdict: Verdict, tree: Tree, spec: PortSpec, options: PortOptions
+) -> dict[str, JSON]:
     return build_manifest(
         repo=reading.snapshot.repo,
         tree={"version": tree.version, "commit": tree.commit, "layout": tree.layout},

@@ -148,8 +148,16 @@ def _top(config: ConfigSpec, source: Source) -> str:
     """A top-level attribute that stands inside another object, or is derived from a number there."""
     path = str(source.path)
     base, inside = _owner(config, path)
-    default = 1 / source.value if source.kind == "inverse" and isinstance(source.value, (int, float)) and source.value else source.value
-    found = f"{base}.get({layout.text(inside)}, {layout.literal(default)})" if base else _chain(path, layout.literal(default))
+    default = (
+        1 / source.value
+        if source.kind == "inverse" and isinstance(source.value, (int, float)) and source.value
+        else source.value
+    )
+    found = (
+        f"{base}.get({layout.text(inside)}, {layout.literal(default)})"
+        if base
+        else _chain(path, layout.literal(default))
+    )
     return f"1 / {found}" if source.kind == "inverse" else found
 
 

@@ -1,4 +1,4 @@
-"""What generated tests stand on: the tiny twin of a repo, expected token counts, checkpoint names with layers folded."""
+"""What generated tests stand on: a repo's tiny twin, expected token counts, checkpoint names with layers folded."""
 
 from __future__ import annotations
 
@@ -33,10 +33,14 @@ def fixtures(reading: RepoReading, spec: PortSpec, *, keep_code: bool) -> Fixtur
     bare = {name: text for name, text in reading.snapshot.text.items() if name not in TOKENIZER_FILES}
     tiny = tiny_model(replace(reading, snapshot=replace(reading.snapshot, binary={}, text=bare)))
     names = folded_names(tensor.name for tensor in reading.snapshot.tensors.tensors)
-    files = {name: _text(document if keep_code else without_code(document)) for name, document in tiny.files.json.items()}
+    files = {
+        name: _text(document if keep_code else without_code(document)) for name, document in tiny.files.json.items()
+    }
     if names:
         files["checkpoint_names.json"] = _text(list(names))
-    return Fixtures(files, tiny.tokens_per_tile or spec.tokens_per_tile or 1, tiny.max_model_len, _cases(spec, tiny.tile), names)
+    return Fixtures(
+        files, tiny.tokens_per_tile or spec.tokens_per_tile or 1, tiny.max_model_len, _cases(spec, tiny.tile), names
+    )
 
 
 def _text(document: JSON | JSONObject) -> str:

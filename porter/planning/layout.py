@@ -1,4 +1,4 @@
-"""Lines of Python in the shape that ruff format would give them at 88 columns, so that generated files need no formatter."""
+"""Lines of Python as ruff format would lay them out at 88 columns, so that generated files need no formatter."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def literal(value: JSON) -> str:
 
 
 def bracketed(indent: int, head: str, items: Sequence[str], tail: str, *, explode: bool = False) -> str:
-    """`head` items `tail` on one line, else the items on a line of their own, else one line each with a trailing comma."""
+    """`head` items `tail` on one line, else the items on a line of their own, else one line each, comma at the end."""
     pad, inner = " " * indent, " " * (indent + 4)
     one = pad + head + ", ".join(items) + tail
     if not explode and (len(one) <= WIDTH or not items):

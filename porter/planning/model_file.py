@@ -74,8 +74,17 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
         "mapper": mapper(spec),
         "resample": RESAMPLING[spec.pixels.resample] if spec.pixels else None,
         "own_tiles": spec.pixels is not None and spec.pixels.resample != BICUBIC,
-        "bare": not (mapper(spec) or spec.tokens.placeholder or spec.buffers or spec.unbuilt_layers or adaptations(spec, own_config) or spec.tower or spec.connector or spec.features
-                     or spec.lora_tokens is not None),
+        "bare": not (
+            mapper(spec)
+            or spec.tokens.placeholder
+            or spec.buffers
+            or spec.unbuilt_layers
+            or adaptations(spec, own_config)
+            or spec.tower
+            or spec.connector
+            or spec.features
+            or spec.lora_tokens is not None
+        ),
     }
 
 
@@ -124,9 +133,16 @@ def adaptations(spec: PortSpec, own_config: bool) -> list[str]:
     if own_config:
         return []
     config = spec.config
-    lines = [f"config.{name} = {config_key(spec, name)}" for name in config.renames if name not in TILING and name != "text_config"]
+    lines = [
+        f"config.{name} = {config_key(spec, name)}"
+        for name in config.renames
+        if name not in TILING and name != "text_config"
+    ]
     given = {**config.defaults, **config.forced}
-    return [*lines, *(f"config.{name} = {layout.literal(value)}" for name, value in given.items() if name not in TILING)]
+    return [
+        *lines,
+        *(f"config.{name} = {layout.literal(value)}" for name, value in given.items() if name not in TILING),
+    ]
 
 
 def _normalise(spec: PortSpec) -> str | None:
@@ -144,7 +160,11 @@ def _normalise(spec: PortSpec) -> str | None:
     line = f"        pixel_values = (pixel_values - {name(features.mean)}) / {name(features.std)}"
     if len(line) <= layout.WIDTH:
         return line
-    return "        pixel_values = (\n            pixel_values - " + name(features.mean) + f"\n        ) / {name(features.std)}"
+    return (
+        "        pixel_values = (\n            pixel_values - "
+        + name(features.mean)
+        + f"\n        ) / {name(features.std)}"
+    )
 
 
 def mapper(spec: PortSpec) -> str | None:

@@ -15,7 +15,7 @@ RESERVED_MODULES = frozenset({"vllm", "torch", "transformers", "test", "tests", 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """`stem` is the architecture without its task suffix; `module` a snake_case identifier; `dist` the distribution's name."""
+    """`stem` is the architecture without its task suffix; `module` a snake_case identifier; `dist` the distribution."""
 
     architecture: str
     stem: str
@@ -37,7 +37,10 @@ def names_for(architecture: str) -> Names:
             f"architectures[0] is {architecture!r}, which cannot name a Python class",
             hint="config.json must give the name of the model's class",
         )
-    stem = next((architecture[: -len(s)] for s in SUFFIXES if architecture.endswith(s) and len(s) < len(architecture)), architecture)
+    stem = next(
+        (architecture[: -len(s)] for s in SUFFIXES if architecture.endswith(s) and len(s) < len(architecture)),
+        architecture,
+    )
     stem = stem.strip("_") or architecture
     stem = stem if is_name(stem) else architecture
     module = snake_case(stem)

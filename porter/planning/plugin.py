@@ -1,4 +1,4 @@
-"""The plan of a plugin folder: an installable package with the port, its config class, its tests and what it stands on."""
+"""The plan of a plugin folder: an installable package with the port, its config class, its tests and PORT.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ CELL = 160
 
 
 def plugin_files(
-    reading: RepoReading, verdict: Verdict, spec: PortSpec, tree_version: str, todo: Sequence[OpenItem], *, own_config: bool
+    reading: RepoReading,
+    verdict: Verdict,
+    spec: PortSpec,
+    tree_version: str,
+    todo: Sequence[OpenItem],
+    *,
+    own_config: bool,
 ) -> tuple[FileChange, ...]:
     """Every file of the plugin, paths relative to its folder."""
     made = fixtures(reading, spec, keep_code=not own_config)
@@ -48,7 +54,9 @@ def _tests(spec: PortSpec, made: Fixtures, own_config: bool) -> dict[str, str]:
         "tests/conftest.py": render_python(
             "plugin/tests/conftest.py.j2", spec=spec, own_config=own_config, max_model_len=made.max_model_len
         ),
-        "tests/test_registration.py": render_python("plugin/tests/test_registration.py.j2", spec=spec, own_config=own_config),
+        "tests/test_registration.py": render_python(
+            "plugin/tests/test_registration.py.j2", spec=spec, own_config=own_config
+        ),
         "tests/test_port.py": render_python(
             "plugin/tests/test_port.py.j2",
             spec=spec,

@@ -17,8 +17,9 @@ SourceKind = Literal["config", "inverse", "product", "processor", "constant"]
 class Source:
     """Where generated code finds a value.
 
-    config: the JSON path `path`; inverse: 1 over the number there; product: the number there times the attribute `factor`;
-    processor: the key `path` of preprocessor_config.json; constant: `value` stands in the code. `value` is always the value found.
+    config: the JSON path `path`; inverse: 1 over the number there; product: the number there times the attribute
+    `factor`; processor: the key `path` of preprocessor_config.json; constant: `value` stands in the code. `value` is
+    always the value found.
     """
 
     kind: SourceKind
@@ -31,7 +32,7 @@ class Source:
 class SubConfig:
     """One part's config. `key` is its JSON path, None when its values stand at the top level.
 
-    `library` is transformers' class (vision) or model_type (text) that takes the values, None for a class of the port's own.
+    `library` is transformers' class (vision) or model_type (text) that takes the values, None for the port's own class.
     `renames` maps canonical names to this repo's; `defaults` fill what the JSON leaves out; `forced` overrule the JSON.
     """
 
@@ -62,7 +63,7 @@ class ConfigSpec:
 
 @dataclass(frozen=True, slots=True)
 class TokenSpec:
-    """Arguments of the HF-style processor that differ from its defaults, and a placeholder that differs from the base's."""
+    """Arguments of the HF-style processor that differ from its defaults, and a placeholder other than the base's."""
 
     arguments: Mapping[str, str] = field(default_factory=dict)
     placeholder: str | None = None
@@ -131,7 +132,7 @@ class BaseSpec:
 
 @dataclass(frozen=True, slots=True)
 class PortSpec:
-    """One port. `connector` are lines of code, one per layer; `tiling` where each argument of the image processor comes from."""
+    """One port. `connector` are lines of code, one per layer; `tiling` where the image processor's arguments stand."""
 
     family: str
     names: Names

@@ -1,4 +1,4 @@
-"""The plan of a port inside a vLLM source tree: the model file, the sites, and a config class where vLLM cannot do without."""
+"""The plan of a port inside a vLLM source tree: model file, sites, and a config class where vLLM needs one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONFIGS = "vllm/transformers_utils/configs"
 def tree_files(
     reading: RepoReading, verdict: Verdict, spec: PortSpec, tree: Tree, own_config: bool | None, repo_id: str | None
 ) -> tuple[FileChange, ...]:
-    """Every new and edited file, paths relative to the source root. Raises Refused when `--remote-config` cannot work."""
+    """Every new and edited file, paths relative to the source root. Raises Refused when `--remote-config` fails."""
     if tree.root is None:
         raise TreeError(f"{tree.package} is an installed vLLM; a port is written into a source tree only")
     own = needs_own_config(reading, spec, tree, own_config)

@@ -1,4 +1,4 @@
-"""What the InternVL base is in the tree at hand: class names, attributes read, constants and defaults, all from its source."""
+"""What the InternVL base is in the tree at hand: classes, attributes read, constants, defaults; all from its source."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from porter.errors import TreeError
-from porter.families.base import TreeLike
 from porter.families.classes import (
     SourceFile,
+    assignments,
     base_names,
     call_defaults,
     called_classes,
-    calls,
     config_reads,
     constants,
     dotted,
@@ -24,6 +23,7 @@ from porter.families.classes import (
 )
 from porter.families.internvl.sequence import Layer, sequence_layers
 from porter.families.internvl.towers import TowerAnchor, tower_anchors
+from porter.vllm_tree.tree import Tree
 
 MODELS = "model_executor/models"
 HOOKS = ("_init_vision_model", "_init_mlp1", "extract_feature", "pixel_shuffle", "__init__")
@@ -79,7 +79,7 @@ class Anchors:
     schema_size: str = "vision_config.image_size"
 
 
-def read_anchors(tree: TreeLike, relpath: str, model_class: str) -> Anchors:
+def read_anchors(tree: Tree, relpath: str, model_class: str) -> Anchors:
     """Read the base from `relpath`. Raises TreeError naming the part that this tree lacks."""
     file = read_file(tree, relpath)
     model = file.classes.get(model_class)
@@ -103,16 +103,13 @@ def read_anchors(tree: TreeLike, relpath: str, model_class: str) -> Anchors:
         towers=towers,
         base_tower=_base_tower(file, model_class, towers),
         reads=_reads(file, model_class, trio),
-        config_base=next((n for n in ("PreTrainedConfig", "PretrainedConfig") if n in file.imports), "PretrainedConfig"),
+        config_base=next(
+            (n for n in ("PreTrainedConfig", "PretrainedConfig") if n in file.imports), "PretrainedConfig"
+        ),
         quantization_import=file.imports.get("QuantizationConfig", ("", "")),
-        own_mapper=any("hf_to_vllm_mapper" in _assigned(item) for item in model.body),
+        own_mapper=any(dotted(target) == "hf_to_vllm_mapper" for target, _ in assignments(model)),
         lora_counts=method_of(file, model_class, "get_mm_lora_token_counts") is not None,
     )
-
-
-def _assigned(item: ast.stmt) -> list[str]:
-    targets = item.targets if isinstance(item, ast.Assign) else [item.target] if isinstance(item, ast.AnnAssign) else []
-    return [dotted(target) for target in targets]
 
 
 def _registered(model: ast.ClassDef, relpath: str) -> Trio:
@@ -135,7 +132,7 @@ def _base_in(file: SourceFile, name: str) -> str:
     return found[0] if found else name
 
 
-def _processor(tree: TreeLike, file: SourceFile, trio: Trio) -> ProcessorAnchor:
+def _processor(tree: Tree, file: SourceFile, trio: Trio) -> ProcessorAnchor:
     hook = method_of(file, trio.info, "get_hf_processor")
     name = returned_name(hook) if hook is not None else None
     if name is None or name not in file.imports:
@@ -225,10 +222,10 @@ def _reads(file: SourceFile, model_class: str, trio: Trio) -> dict[str, int]:
 def _method_names(file: SourceFile, cls: str) -> list[str]:
     node = file.classes.get(cls)
     own = [item.name for item in node.body if isinstance(item, ast.FunctionDef)] if node is not None else []
-    inherited = [name for base in (base_names(node) if node is not None else ()) if base != cls for name in _method_names(file, base)]
+    inherited = [
+        name
+        for base in (base_names(node) if node is not None else ())
+        if base != cls
+        for name in _method_names(file, base)
+    ]
     return list(dict.fromkeys([*own, *inherited]))
-
-
-def uses_sequential(file: SourceFile, model_class: str) -> bool:
-    node = method_of(file, model_class, "_init_mlp1")
-    return node is not None and bool(calls(node, "Sequential"))

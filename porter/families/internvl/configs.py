@@ -1,4 +1,4 @@
-"""Config attributes: where the repo keeps each one that the base and its parts read, and what the port's config class must do."""
+"""Config attributes: where the repo keeps each one that is read, and what the port's config class must do."""
 
 from __future__ import annotations
 
@@ -17,13 +17,22 @@ from porter.vllm_tree.registry import architectures, config_registry
 from porter.vllm_tree.tree import Tree
 
 TEXT_SECTIONS = ("_TEXT_GENERATION_MODELS",)
+TEXT_ATTRIBUTES = (
+    "rope_theta",
+    "rope_scaling",
+    "max_position_embeddings",
+    "num_key_value_heads",
+    "bos_token_id",
+    "eos_token_id",
+)
+"""Read off a text config by vLLM outside the model's own file."""
 OPTIONAL = frozenset({"vision_use_head"})
 AMBIGUOUS = frozenset({"decoder", "generator", "text_encoder"})
 """Keys that transformers takes for text configs of their own."""
 
 
 def judge_vision(reading: ReadingLike, tower: TowerAnchor, image_size: int) -> tuple[SubConfig, Notes]:
-    """The vision config: transformers' class with keys translated, or a class of the port with every attribute that is read."""
+    """The vision config: transformers' class with keys translated, or a class of the port with all that is read."""
     key = _key(reading, "vision_config_key")
     renames: dict[str, str] = {}
     defaults: dict[str, JSON] = {}
@@ -32,13 +41,19 @@ def judge_vision(reading: ReadingLike, tower: TowerAnchor, image_size: int) -> t
     missing: list[str] = []
     for attribute in tower.reads:
         value = image_size if attribute == "image_size" else None
-        source = resolved(reading, "vision", attribute, None) or (Source("constant", value) if value is not None else None)
+        source = resolved(reading, "vision", attribute, None) or (
+            Source("constant", value) if value is not None else None
+        )
         if source is None:
             missing.append(attribute)
             continue
         _place(reading, attribute, source, key, (renames, defaults, computed, forced))
     needed = [name for name in missing if name not in OPTIONAL and tower.config is None]
-    notes = blocked("vision config", f"{tower.cls} reads {', '.join(needed)}, which the repo states nowhere") if needed else Notes()
+    notes = (
+        blocked("vision config", f"{tower.cls} reads {', '.join(needed)}, which the repo states nowhere")
+        if needed
+        else Notes()
+    )
     model_type = at(reading.snapshot.config(), f"{key}.model_type") if key else None
     shown = model_type if isinstance(model_type, str) and model_type else f"{reading.facts.value('model_type')}_vision"
     return SubConfig(key, tower.config, shown, renames, defaults, forced, computed), notes
@@ -82,7 +97,9 @@ def judge_text(reading: ReadingLike, tree: Tree, library: Library) -> tuple[SubC
     entries = architectures(tree)
     found = entries.get(architecture) if isinstance(architecture, str) else None
     if found is None or found.section not in TEXT_SECTIONS:
-        return None, blocked("language model", f"{architecture or model_type} is not among the text models of this vLLM")
+        return None, blocked(
+            "language model", f"{architecture or model_type} is not among the text models of this vLLM"
+        )
     key = _key(reading, "text_config_key")
     values = at(reading.snapshot.config(), key) if key else reading.snapshot.config()
     inside = values if isinstance(values, dict) else {}
@@ -98,7 +115,9 @@ def _own_types(tree: Tree) -> frozenset[str]:
     return frozenset(config_registry(tree).classes)
 
 
-def _architectures(inside: Mapping[str, JSON], architecture: JSON, key: str | None, known: bool, usual: str | None) -> dict[str, JSON]:
+def _architectures(
+    inside: Mapping[str, JSON], architecture: JSON, key: str | None, known: bool, usual: str | None
+) -> dict[str, JSON]:
     """`architectures` of the text config, where the JSON's own would not select the class."""
     listed = inside.get("architectures") if key else None
     if isinstance(listed, list) and listed and listed[0] == architecture:
@@ -116,7 +135,15 @@ def _tie_default(reading: ReadingLike, inside: Mapping[str, JSON]) -> dict[str, 
 def _defaults(reading: ReadingLike, tree: Tree, file: str | None, inside: Mapping[str, JSON]) -> dict[str, JSON]:
     """What the language model's file reads and the JSON leaves out: the remote class's own values."""
     reads = config_reads(read_file(tree, file).node) if file is not None else {}
-    wanted = [*reads, "rope_theta", "rope_scaling", "max_position_embeddings", "num_key_value_heads", "bos_token_id", "eos_token_id"]
+    wanted = [
+        *reads,
+        "rope_theta",
+        "rope_scaling",
+        "max_position_embeddings",
+        "num_key_value_heads",
+        "bos_token_id",
+        "eos_token_id",
+    ]
     found: dict[str, JSON] = {}
     for attribute in dict.fromkeys(name for name in wanted if "." not in name and name not in inside):
         fact = reading.resolve("text", attribute)
@@ -146,7 +173,9 @@ def judge_attributes(
         else:
             found[attribute] = source
     names = ", ".join(missing)
-    return found, blocked("config", f"{anchors.model_class} reads {names}, which the repo states nowhere") if missing else Notes()
+    return found, blocked(
+        "config", f"{anchors.model_class} reads {names}, which the repo states nowhere"
+    ) if missing else Notes()
 
 
 def _forced_size(reading: ReadingLike, vision_size: int, image_size: int) -> Source:
@@ -173,7 +202,9 @@ def config_spec(
         elif source.kind in ("config", "inverse", "product"):
             computed[attribute] = source
         elif source.kind == "constant":
-            (forced if attribute in config and not same(config[attribute], source.value) else defaults)[attribute] = source.value
+            (forced if attribute in config and not same(config[attribute], source.value) else defaults)[attribute] = (
+                source.value
+            )
     for canonical, part in (("vision_config", vision), ("text_config", text)):
         if part.key is not None and part.key != canonical and "." not in part.key:
             renames[canonical] = part.key

@@ -15,25 +15,25 @@ WORDS = ("proj", "conn", "mlp", "adapt", "bridge", "merg", "inter", "align", "mi
 MERGED, VISION, TEXT = "merged_size", "vit_hidden_size", "llm_hidden_size"
 
 
-def judge_connector(reading: ReadingLike, anchors: Anchors, ratio: float) -> tuple[tuple[Layer, ...], tuple[str, ...], Notes]:
-    """(layers, code lines when an override is needed, notes)."""
+def judge_connector(reading: ReadingLike, anchors: Anchors, ratio: float) -> tuple[tuple[str, ...], Notes]:
+    """(code lines when an override is needed, notes)."""
     layers = fact_layers(reading.facts.value("connector"))
     widths = _widths(reading)
     if not layers or widths is None:
-        return layers, (), blocked("connector", "its layers could not be read from the code")
+        return (), blocked("connector", "its layers could not be read from the code")
     unknown = [layer.op for layer in layers if layer.op not in ("LayerNorm", "RMSNorm", "Linear", *ACTIVATIONS)]
     if unknown:
-        return layers, (), blocked("connector", f"it has a layer that porter cannot write: {', '.join(unknown)}")
+        return (), blocked("connector", f"it has a layer that porter cannot write: {', '.join(unknown)}")
     vision, text = widths
     sized = [layer for layer in layers if layer.op == "Linear" or "Norm" in layer.op]
     if any(not isinstance(layer.inner, int) or not isinstance(layer.outer, int) for layer in sized):
-        return layers, (), blocked("connector", "the width of one of its layers could not be read")
+        return (), blocked("connector", "the width of one of its layers could not be read")
     if _equal(layers, anchors.connector, vision, text, ratio):
-        return layers, (), Notes()
+        return (), Notes()
     namer = _Widths(reading, vision, text, ratio)
     code = tuple(_code(layer, namer, first=index == _first_linear(layers)) for index, layer in enumerate(layers))
     shape = " -> ".join(layer.op for layer in layers)
-    return layers, code, differs("connector", " -> ".join(layer.op for layer in anchors.connector), shape, "_init_mlp1")
+    return code, differs("connector", " -> ".join(layer.op for layer in anchors.connector), shape, "_init_mlp1")
 
 
 def _widths(reading: ReadingLike) -> tuple[int, int] | None:
@@ -51,7 +51,9 @@ def _equal(layers: Sequence[Layer], base: Sequence[Layer], vision: int, text: in
         if not mine.same_kind(theirs):
             return False
         expected = (theirs.inner, theirs.outer)
-        sizes = tuple(evaluate(item, vision=vision, text=text, ratio=ratio) if item is not None else None for item in expected)
+        sizes = tuple(
+            evaluate(item, vision=vision, text=text, ratio=ratio) if item is not None else None for item in expected
+        )
         if mine.op == "Linear" and sizes != (mine.inner, mine.outer):
             return False
     return True

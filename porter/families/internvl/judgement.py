@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from porter.families.base import Blocker, Difference
 from porter.families.internvl.anchors import Anchors
-from porter.families.internvl.sequence import Layer
 from porter.jsontypes import JSON
 from porter.planning.spec import BufferSpec, FeatureSpec, PixelSpec, Source, SubConfig, TowerSpec
 
@@ -35,14 +34,12 @@ class Judgement:
     placeholder: str | None = None
     pixels: PixelSpec | None = None
     tower: TowerSpec | None = None
-    connector: tuple[Layer, ...] = ()
     connector_code: tuple[str, ...] = ()
     buffers: tuple[BufferSpec, ...] = ()
     features: FeatureSpec | None = None
     lora_tokens: int | None = None
     video: bool = False
     tied: JSON = None
-    tower_kind: str = ""
     unbuilt_layers: bool = False
 
 

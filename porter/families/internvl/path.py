@@ -66,12 +66,14 @@ def _finding(reading: ReadingLike, anchors: Anchors, tower: TowerAnchor, ops: di
     shuffled = shuffle is not None
     whole = front != anchors.drop_tokens or end != 0 or not shuffled
     if whole:
-        notes = notes.plus(differs("image tokens", f"first {anchors.drop_tokens} dropped", f"first {front}, last {end} dropped",
-                                   "extract_feature"))  # fmt: skip
+        repo = f"first {front}, last {end} dropped" + ("" if shuffled else ", no pixel shuffle")
+        notes = notes.plus(differs("image tokens", f"first {anchors.drop_tokens} dropped", repo, "extract_feature"))
     inside = buffers if by is None else ()
     mean, std = (inside[0].name, inside[1].name) if inside else (None, None)
     if inside:
-        notes = notes.plus(differs("normalisation in the model", "none", f"({mean}, {std})", "buffers applied in extract_feature"))
+        notes = notes.plus(
+            differs("normalisation in the model", "none", f"({mean}, {std})", "buffers applied in extract_feature")
+        )
     layer = tap.get("layer")
     if not isinstance(layer, int):
         notes = notes.plus(blocked("feature layer", f"the tapped layer {layer!r} is not one number"))
@@ -96,7 +98,10 @@ def _int(value: JSON) -> int:
 
 def _extra_tokens(tower: TowerAnchor, front: int) -> Notes:
     if front > (1 if tower.has_cls else 0):
-        return blocked("image tokens", f"{front} tokens are dropped, but {tower.cls} has {1 if tower.has_cls else 0} besides the patches")
+        return blocked(
+            "image tokens",
+            f"{front} tokens are dropped, but {tower.cls} has {1 if tower.has_cls else 0} besides the patches",
+        )
     return Notes()
 
 
@@ -111,16 +116,24 @@ def _tower(reading: ReadingLike, anchors: Anchors, tower: TowerAnchor, tap: JSON
     return TowerSpec(tower.cls, tower.module, post_norm if tower.post_norm else None, tower.inner)
 
 
-def _normalization(reading: ReadingLike, op: JSONObject | None) -> tuple[tuple[BufferSpec, ...], tuple[str, str] | None, Notes]:
+def _normalization(
+    reading: ReadingLike, op: JSONObject | None
+) -> tuple[tuple[BufferSpec, ...], tuple[str, str] | None, Notes]:
     """Buffers that the port must hold: (buffers, (mean, std) names when the processor can do it instead, notes)."""
     if op is None:
         return (), None, Notes()
     listed = reading.facts.value("buffers")
-    named = {str(item.get("attr")): item for item in (listed if isinstance(listed, list) else []) if isinstance(item, dict)}
+    named = {
+        str(item.get("attr")): item for item in (listed if isinstance(listed, list) else []) if isinstance(item, dict)
+    }
     names = (str(op.get("mean")), str(op.get("std")))
     found = [named.get(name) for name in names]
     if any(item is None for item in found):
-        return (), None, blocked("normalisation in the model", f"{names[0]} and {names[1]} are used but registered nowhere")
+        return (
+            (),
+            None,
+            blocked("normalisation in the model", f"{names[0]} and {names[1]} are used but registered nowhere"),
+        )
     if all(item is not None and item.get("persistent") is False for item in found):
         return (), names, Notes()
     specs = tuple(BufferSpec(name, _shape(item)) for name, item in zip(names, found, strict=True) if item is not None)

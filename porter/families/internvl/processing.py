@@ -29,7 +29,9 @@ def judge_tokens(reading: ReadingLike, anchors: Anchors) -> tuple[dict[str, str]
     notes, arguments = Notes(), {}
     context = reading.facts.value("image_context_token")
     if not isinstance(context, str) or not context:
-        notes = notes.plus(blocked("image context token", "no file of the repo tells which token stands for image features"))
+        notes = notes.plus(
+            blocked("image context token", "no file of the repo tells which token stands for image features")
+        )
     for parameter, name in TOKEN_FACTS.items():
         fact, default = reading.facts[name], anchors.processor.tokens.get(parameter)
         value = fact.value if isinstance(fact.value, str) else "" if fact.confidence is Confidence.ABSENT else None
@@ -39,7 +41,9 @@ def judge_tokens(reading: ReadingLike, anchors: Anchors) -> tuple[dict[str, str]
     placeholder = reading.facts.value("image_placeholder")
     other = placeholder if isinstance(placeholder, str) and placeholder not in ("", anchors.placeholder) else None
     if other is not None:
-        notes = notes.plus(differs("image placeholder", anchors.placeholder, other, "get_placeholder_str, dummy text, replacement"))
+        notes = notes.plus(
+            differs("image placeholder", anchors.placeholder, other, "get_placeholder_str, dummy text, replacement")
+        )
     return arguments, other, notes
 
 
@@ -65,7 +69,10 @@ def judge_tiling(reading: ReadingLike) -> dict[str, Source]:
 def judge_pixels(
     reading: ReadingLike, anchors: Anchors, by: tuple[str, str] | None, inside: bool
 ) -> tuple[PixelSpec | None, Notes]:
-    """The repo's pixels where they differ from the tree's. `by`: buffers that the processor applies; `inside`: the model does."""
+    """The repo's pixels where they differ from the tree's.
+
+    `by` names buffers that the processor can apply in the model's place; `inside`: the model applies them itself.
+    """
     mean, std = _triple(reading, "image_mean"), _triple(reading, "image_std")
     if by is not None:
         mean, std = (_buffer(reading, name) for name in by)
@@ -75,17 +82,27 @@ def judge_pixels(
     if unsettled:
         mean, std = anchors.processor.mean, anchors.processor.std
     resample = reading.facts.value("resample")
-    number = FILTERS.get(resample) if isinstance(resample, str) else resample if isinstance(resample, int) else BICUBIC
-    if number not in FILTERS.values():
+    number = _filter(resample)
+    if number is None:
         return None, blocked("pixels", f"the resampling filter {resample!r} is none that PIL has")
     rescale = reading.facts.value("rescale") is not False
     if (mean, std, number, rescale) == (anchors.processor.mean, anchors.processor.std, BICUBIC, True):
         return None, Notes()
     if anchors.processor.pixel_hook is None:
-        return None, blocked("pixels", f"{anchors.processor.image_processor} of this vLLM has no hook for another normalisation")
+        return None, blocked(
+            "pixels", f"{anchors.processor.image_processor} of this vLLM has no hook for another normalisation"
+        )
     base = f"mean {anchors.processor.mean}, std {anchors.processor.std}, resample {BICUBIC}"
     repo = f"mean {mean}, std {std}, resample {number}" + ("" if rescale else ", no rescale")
     return PixelSpec(number, rescale, mean, std), differs("pixels", base, repo, "own image processor")
+
+
+def _filter(value: JSON) -> int | None:
+    """PIL's number of a filter given by name or number; bicubic, which PIL takes itself, when nothing is said."""
+    if value is None:
+        return BICUBIC
+    number = FILTERS.get(value) if isinstance(value, str) else value
+    return number if isinstance(number, int) and number in FILTERS.values() else None
 
 
 def _triple(reading: ReadingLike, name: str) -> tuple[float, ...] | None:

@@ -1,14 +1,21 @@
-"""A connector as a list of layers: the base's, read from its source, and the repo's, from the facts; and the two compared."""
+"""A connector as a list of layers: the base's, read from its source, and the repo's, from the facts."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from porter.families.classes import calls, dotted
 from porter.jsontypes import JSON, JSONObject
 
+OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Pow: operator.pow,
+}
 VISION = "vision_config.hidden_size"
 TEXT = "text_config.hidden_size"
 TORCH_EPS = 1e-5
@@ -42,7 +49,14 @@ class Layer:
         return (self.op, self.bias, self.eps, self.approximate) == (other.op, other.bias, other.eps, other.approximate)
 
     def to_json(self) -> JSONObject:
-        return {"op": self.op, "in": self.inner, "out": self.outer, "bias": self.bias, "eps": self.eps, "name": self.name}
+        return {
+            "op": self.op,
+            "in": self.inner,
+            "out": self.outer,
+            "bias": self.bias,
+            "eps": self.eps,
+            "name": self.name,
+        }
 
 
 def fact_layers(value: JSON) -> tuple[Layer, ...]:
@@ -92,7 +106,9 @@ def _source_layer(call: ast.Call, names: Mapping[str, ast.expr]) -> Layer:
         inner=widths[0] if widths else None,
         outer=widths[1] if len(widths) > 1 else (widths[0] if widths else None),
         bias=not (isinstance(bias, ast.Constant) and bias.value is False),
-        eps=float(eps.value) if isinstance(eps, ast.Constant) and isinstance(eps.value, (int, float)) else _torch_eps(op),
+        eps=float(eps.value)
+        if isinstance(eps, ast.Constant) and isinstance(eps.value, (int, float))
+        else _torch_eps(op),
         approximate=str(ast.literal_eval(keywords["approximate"])) if "approximate" in keywords else "none",
     )
 
@@ -128,12 +144,7 @@ def _value(node: ast.expr, values: Mapping[str, float]) -> float:
         return node.value
     if isinstance(node, ast.BinOp):
         left, right = _value(node.left, values), _value(node.right, values)
-        return {
-            ast.Mult: lambda: left * right,
-            ast.Div: lambda: left / right,
-            ast.FloorDiv: lambda: left // right,
-            ast.Pow: lambda: left**right,
-        }[type(node.op)]()
+        return OPERATORS[type(node.op)](left, right)
     if isinstance(node, ast.Call) and dotted(node.func) == "int":
         return int(_value(node.args[0], values))
     name = dotted(node)

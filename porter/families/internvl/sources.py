@@ -1,4 +1,4 @@
-"""Where a value stands, as generated code would read it: proved against the JSON itself, a constant where nothing matches."""
+"""Where a value stands, as generated code would read it: proved against the JSON, a constant where nothing matches."""
 
 from __future__ import annotations
 
@@ -57,7 +57,12 @@ def _derived(config: JSONObject, path: str, stated: JSON, wanted: JSON) -> Sourc
     head = path.rpartition(".")[0]
     siblings = at(config, head)
     for key, number in siblings.items() if isinstance(siblings, dict) else ():
-        if isinstance(number, int) and not isinstance(number, bool) and key != path.rpartition(".")[2] and int(number * stated) == wanted:
+        if (
+            isinstance(number, int)
+            and not isinstance(number, bool)
+            and key != path.rpartition(".")[2]
+            and int(number * stated) == wanted
+        ):
             return Source("product", wanted, path, key)
     return None
 

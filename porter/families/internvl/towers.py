@@ -6,15 +6,15 @@ import ast
 from dataclasses import dataclass
 
 from porter.errors import PorterError
-from porter.families.base import TreeLike
 from porter.families.classes import SourceFile, config_reads, method_of, parameter_names, read_file
+from porter.vllm_tree.tree import Tree
 
 MODELS = "model_executor/models"
 
 
 @dataclass(frozen=True, slots=True)
 class TowerKind:
-    """One kind of tower: the tree's class and file, transformers' config class, and whether a class token comes first."""
+    """One kind of tower: the tree's class and file, transformers' config class, whether a class token comes first."""
 
     cls: str
     file: str
@@ -50,7 +50,7 @@ class TowerAnchor:
     """Whether its loader passes over layers that were not built because a lower one is tapped."""
 
 
-def tower_anchors(tree: TreeLike) -> dict[str, TowerAnchor]:
+def tower_anchors(tree: Tree) -> dict[str, TowerAnchor]:
     """The towers that this tree has, by kind; one that it lacks or spells in another way is left out."""
     found: dict[str, TowerAnchor] = {}
     for kind, known in KINDS.items():
