@@ -26,7 +26,14 @@ from porter.families.internvl.towers import TowerAnchor, tower_anchors
 from porter.vllm_tree.tree import Tree
 
 MODELS = "model_executor/models"
-HOOKS = ("_init_vision_model", "_init_mlp1", "extract_feature", "pixel_shuffle", "__init__")
+HOOKS = {
+    "__init__": ("self", "vllm_config", "prefix"),
+    "_init_vision_model": ("self", "config", "quant_config", "prefix"),
+    "_init_mlp1": ("self", "config"),
+    "extract_feature": ("self", "pixel_values"),
+    "pixel_shuffle": ("self", "x", "scale_factor"),
+}
+"""What a port overrides or calls, with the parameters that it counts on."""
 HELPERS = ("get_internvl_target_ratios", "calculate_internvl_targets", "dynamic_preprocess_internvl")
 
 
@@ -76,7 +83,9 @@ class Anchors:
     quantization_import: tuple[str, str] = ("", "")
     own_mapper: bool = True
     lora_counts: bool = False
-    schema_size: str = "vision_config.image_size"
+    replacement_hook: bool = True
+    processor_settings: bool = True
+    """Whether the tree hands the repo's preprocessor_config.json to the processing info."""
 
 
 def read_anchors(tree: Tree, relpath: str, model_class: str) -> Anchors:
@@ -85,9 +94,11 @@ def read_anchors(tree: Tree, relpath: str, model_class: str) -> Anchors:
     model = file.classes.get(model_class)
     if model is None:
         raise TreeError(f"{relpath} has no class {model_class}", where=str(tree.package))
-    missing = [name for name in HOOKS if method_of(file, model_class, name) is None]
-    if missing:
-        raise TreeError(f"{model_class} of this vLLM has no {', '.join(missing)}", where=relpath)
+    for name, parameters in HOOKS.items():
+        hook = method_of(file, model_class, name)
+        if hook is None or parameter_names(hook) != parameters:
+            wanted = ", ".join(parameters)
+            raise TreeError(f"{model_class} of this vLLM has no {name}({wanted})", where=relpath)
     trio = _registered(model, relpath)
     towers = tower_anchors(tree)
     return Anchors(
@@ -108,6 +119,8 @@ def read_anchors(tree: Tree, relpath: str, model_class: str) -> Anchors:
         ),
         quantization_import=file.imports.get("QuantizationConfig", ("", "")),
         own_mapper=any(dotted(target) == "hf_to_vllm_mapper" for target, _ in assignments(model)),
+        replacement_hook=method_of(file, trio.processor, "_get_prompt_repl_image") is not None,
+        processor_settings="hf_image_processor_config" in tree.text("config/model.py"),
         lora_counts=method_of(file, model_class, "get_mm_lora_token_counts") is not None,
     )
 

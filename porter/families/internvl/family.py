@@ -34,6 +34,7 @@ USES = (
     "language_model",
     "feature_path",
 )
+TILED = ("min_tiles", "max_tiles", "use_thumbnail")
 
 
 class InternVL:
@@ -73,7 +74,7 @@ def match_base(reading: ReadingLike, tree: Tree, anchors: Anchors, family: str) 
         blockers=notes.blockers,
         evidence=_reads(anchors, 4),
         config_map=config_map(reading, anchors),
-        uses=USES,
+        uses=(*USES, *(TILED if judgement.tiled else ())),
         judgement=judgement,
     )
 

@@ -28,7 +28,7 @@ def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement
     size, size_notes = _image_size(reading, tower)
     text, text_notes = judge_text(reading, tree, library_beside(tree.package))
     vision, vision_notes = judge_vision(reading, tower, size) if tower is not None else (None, Notes())
-    tiling = judge_tiling(reading)
+    tiling = judge_tiling(reading, anchors)
     attributes, config_notes = judge_attributes(reading, anchors, _settled(path, tiling), size, size)
     found = (tower_notes, path.notes, connector_notes, token_notes, pixel_notes, size_notes, text_notes, vision_notes)
     judgement = Judgement(
@@ -48,7 +48,7 @@ def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement
         tied=reading.facts.value("tied_embeddings"),
         unbuilt_layers=tower is not None and not tower.skips_layers and path.layer != -1,
     )
-    return judgement, _sum(*found, config_notes, _whole(reading), _renamed(attributes))
+    return judgement, _sum(*found, config_notes, _whole(reading, tree), _renamed(attributes))
 
 
 def _sum(*parts: Notes) -> Notes:
@@ -116,9 +116,12 @@ def _video(reading: ReadingLike) -> bool:
     return isinstance(modalities, list) and "video" in modalities
 
 
-def _whole(reading: ReadingLike) -> Notes:
+def _whole(reading: ReadingLike, tree: Tree) -> Notes:
     """What rules out the shape as a whole."""
     config = reading.snapshot.config()
+    model_type = config.get("model_type")
+    if not isinstance(model_type, str) or not model_type:
+        return blocked("model_type", "config.json has no model_type, by which vLLM finds a config class")
     if config.get("is_encoder_decoder") is True:
         return blocked("encoder-decoder", "config.json says is_encoder_decoder")
     if any("cross_attention" in key for key in config):

@@ -42,6 +42,11 @@ class Judgement:
     tied: JSON = None
     unbuilt_layers: bool = False
 
+    @property
+    def tiled(self) -> bool:
+        source = self.attributes.get("dynamic_image_size")
+        return source is not None and source.value is True
+
 
 def blocked(what: str, why: str) -> Notes:
     return Notes(blockers=(Blocker(what, why),))

@@ -40,6 +40,10 @@ def judge_tokens(reading: ReadingLike, anchors: Anchors) -> tuple[dict[str, str]
             notes = notes.plus(differs(name.replace("_", " "), repr(default), repr(value), parameter))
     placeholder = reading.facts.value("image_placeholder")
     other = placeholder if isinstance(placeholder, str) and placeholder not in ("", anchors.placeholder) else None
+    if other is not None and not anchors.replacement_hook:
+        notes = notes.plus(
+            blocked("image placeholder", f"this vLLM has no hook for another one than {anchors.placeholder}")
+        )
     if other is not None:
         notes = notes.plus(
             differs("image placeholder", anchors.placeholder, other, "get_placeholder_str, dummy text, replacement")
@@ -47,8 +51,15 @@ def judge_tokens(reading: ReadingLike, anchors: Anchors) -> tuple[dict[str, str]
     return arguments, other, notes
 
 
-def judge_tiling(reading: ReadingLike) -> dict[str, Source]:
+def judge_tiling(reading: ReadingLike, anchors: Anchors) -> dict[str, Source]:
     """Where each tiling argument stands; one tile per image when the repo names no tiling at all."""
+    found = _tiling(reading)
+    if anchors.processor_settings:
+        return found
+    return {name: Source("constant", item.value) if item.kind == "processor" else item for name, item in found.items()}
+
+
+def _tiling(reading: ReadingLike) -> dict[str, Source]:
     found = {
         name: source
         for name, fact in TILING_FACTS.items()

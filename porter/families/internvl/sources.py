@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeGuard
 
 from porter.facts.model import Fact
 from porter.families.base import ReadingLike, Scope
@@ -48,23 +49,24 @@ def same(left: JSON, right: JSON) -> bool:
 
 
 def _derived(config: JSONObject, path: str, stated: JSON, wanted: JSON) -> Source | None:
-    if isinstance(stated, bool) or isinstance(wanted, bool):
+    """One over the number at the path, or a stored ratio times a width that stands beside it."""
+    if not _is_number(wanted):
         return None
-    if not isinstance(stated, (int, float)) or not isinstance(wanted, (int, float)) or not stated:
-        return None
-    if abs(1 / stated - wanted) < 1e-9:
+    if isinstance(stated, (int, float)) and stated and not isinstance(stated, bool) and abs(1 / stated - wanted) < 1e-9:
         return Source("inverse", wanted, path)
     head = path.rpartition(".")[0]
-    siblings = at(config, head)
-    for key, number in siblings.items() if isinstance(siblings, dict) else ():
-        if (
-            isinstance(number, int)
-            and not isinstance(number, bool)
-            and key != path.rpartition(".")[2]
-            and int(number * stated) == wanted
-        ):
-            return Source("product", wanted, path, key)
+    inside = at(config, head)
+    siblings = {key: value for key, value in inside.items() if _is_number(value)} if isinstance(inside, dict) else {}
+    ratios = [key for key in siblings if any(word in key.lower() for word in RATIO_WORDS)]
+    for ratio in ratios:
+        for factor in FACTORS_OF & siblings.keys():
+            if int(siblings[factor] * siblings[ratio]) == wanted:
+                return Source("product", wanted, f"{head}.{ratio}" if head else ratio, factor)
     return None
+
+
+def _is_number(value: JSON) -> TypeGuard[int | float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _from_evidence(reading: ReadingLike, fact: Fact, wanted: JSON) -> Source | None:
