@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from porter.commands.reading import ModelResult, open_questions, read_repo, settled
 from porter.commands.session import Scratch, Settings, Silent, Talk, scratch
-from porter.errors import PorterError, Refused, UsageError
+from porter.errors import PorterError, Refused, TargetError, UsageError
 from porter.facts.model import Fact
 from porter.jsontypes import JSON
 from porter.overrides import parse_set, with_given
@@ -146,12 +147,15 @@ class Way:
         from porter.weights.mapper import NameRules
 
         request = self.request
+        options = PortOptions("tree" if request.tree else "plugin", request.own_config, request.repo_id, self.given)
+        target = self.target(reading, tree)
+        # Long before anything is built: a target that cannot be written, or holds something else, ends the run here.
+        check_target(plan_port(reading, verdict, tree, target, options, NameRules()), target, force=request.force)
         room = self.room.folder / "provisional"
         provisional = plan_port(reading, verdict, tree, room, PortOptions("plugin"), NameRules())
         self.talk.note("inferring the weight mapper from the checkpoint's names and the port's own parameters")
         rules = inferred_rules(provisional, reading, self.bench()).rules
-        options = PortOptions("tree" if request.tree else "plugin", request.own_config, request.repo_id, self.given)
-        return plan_port(reading, verdict, tree, self.target(reading, tree), options, rules)
+        return plan_port(reading, verdict, tree, target, options, rules)
 
     def target(self, reading: RepoReading, tree: Tree) -> Path:
         if self.request.tree is not None:
@@ -209,6 +213,16 @@ class Way:
         from porter.commands.proving import Bench
 
         return Bench(self.request.settings, self.room, self.talk, self.request.trust)
+
+
+def check_target(plan: Plan, target: Path, *, force: bool) -> None:
+    """Raises TargetError when the plan could not be written there."""
+    from porter.changes import settle
+
+    settle(plan, target, force=force)
+    existing = next(folder for folder in (target.absolute(), *target.absolute().parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise TargetError(f"{target} cannot be written: {existing} is no folder that porter may write to")
 
 
 def set_option(fact: Fact) -> str:
