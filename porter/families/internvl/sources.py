@@ -11,7 +11,9 @@ from porter.jsontypes import JSON, JSONObject
 from porter.planning.spec import Source
 
 PREPROCESSOR = "preprocessor_config.json"
-FACTORS = ("hidden_size",)
+FACTORS_OF = frozenset({"hidden_size", "embed_dim", "width", "d_model", "hidden_dim", "n_embd", "dim"})
+"""The sizes that a stored ratio may be a ratio of."""
+RATIO_WORDS = ("ratio", "mult", "factor", "expan")
 
 
 def at(document: JSON, path: str) -> JSON:
@@ -59,7 +61,7 @@ def _derived(config: JSONObject, path: str, stated: JSON, wanted: JSON) -> Sourc
     siblings = {key: value for key, value in inside.items() if _is_number(value)} if isinstance(inside, dict) else {}
     ratios = [key for key in siblings if any(word in key.lower() for word in RATIO_WORDS)]
     for ratio in ratios:
-        for factor in FACTORS_OF & siblings.keys():
+        for factor in sorted(FACTORS_OF & siblings.keys()):
             if int(siblings[factor] * siblings[ratio]) == wanted:
                 return Source("product", wanted, f"{head}.{ratio}" if head else ratio, factor)
     return None
