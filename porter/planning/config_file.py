@@ -120,7 +120,15 @@ def _text(spec: PortSpec, imports: Imports, own: list[OwnPart]) -> tuple[str, st
 
 def _own_computed(part: SubConfig) -> tuple[str, ...]:
     """Lines that set attributes derived from the part's own values."""
-    return tuple(f"self.{name} = {_of('kwargs', source)}" for name, source in part.computed.items())
+    return tuple(_statement(name, _of("kwargs", source)) for name, source in part.computed.items())
+
+
+def _statement(name: str, value: str) -> str:
+    """An assignment to self; the argument of a long call stands on a line of its own."""
+    one = f"        self.{name} = {value}"
+    if len(one) <= layout.WIDTH or not value.startswith("int("):
+        return one
+    return layout.call(8, f"self.{name} = int", [value.removeprefix("int(").removesuffix(")")])
 
 
 def _of(values: str, source: Source) -> str:
@@ -130,17 +138,18 @@ def _of(values: str, source: Source) -> str:
         number = source.value if isinstance(source.value, (int, float)) else 1
         return f"1 / {values}.get({path}, {1 / number if number else 1!r})"
     if source.kind == "product" and source.factor is not None:
-        return f"int({values}[{layout.text(source.factor)}] * {values}[{path}])"
+        return f"int({values}.get({layout.text(source.factor)}, 0) * {values}.get({path}, 0))"
     return layout.literal(source.value)
 
 
 def _values(config: ConfigSpec) -> str:
     """The statement that merges defaults, the JSON's own values, and what must hold whatever the JSON says."""
     before = [f"{layout.text(key)}: {layout.literal(value)}" for key, value in config.defaults.items()]
-    tie = layout.literal(config.tie) if config.tie is not None else f"self.text_config.{TIE}"
     after = [f"{layout.text(name)}: {_top(config, source)}" for name, source in config.computed.items()]
     after += [f"{layout.text(key)}: {layout.literal(value)}" for key, value in config.forced.items()]
-    after.append(f"{layout.text(TIE)}: {tie}")
+    if config.tie is not None:
+        stated = f'text_config.get("{TIE}", {config.tie})'
+        after.append(f"{layout.text(TIE)}: {config.tie if config.tie_conflict else stated}")
     return layout.braces(8, "values = ", [*before, "**kwargs", *after])
 
 

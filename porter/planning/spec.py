@@ -58,6 +58,8 @@ class ConfigSpec:
     computed: Mapping[str, Source] = field(default_factory=dict)
     feature_layer_from_end: bool = True
     tie: bool | None = None
+    tie_conflict: bool = False
+    """The text config states the opposite of what the checkpoint or the user says."""
     ambiguous_text: bool = False
 
 

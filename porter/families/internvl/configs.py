@@ -212,7 +212,8 @@ def config_spec(
     from_end = not (layer is not None and isinstance(layer.value, int) and layer.value >= 0)
     return ConfigSpec(
         str(reading.facts.value("model_type") or ""), vision, text, renames, defaults, forced, computed, from_end,
-        tied if isinstance(tied, bool) and _tie_conflict(reading, text, tied) else None, bool(AMBIGUOUS & set(config)),
+        tied if isinstance(tied, bool) else None, isinstance(tied, bool) and _tie_conflict(reading, text, tied),
+        bool(AMBIGUOUS & set(config)),
     )  # fmt: skip
 
 
