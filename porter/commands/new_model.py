@@ -81,6 +81,7 @@ class Way:
             raise Refused(f"{reading.snapshot.repo.id}: {'; '.join(verdict.reasons[:2])}")
         if verdict.level not in PORTABLE:
             return
+        self.ask_for_trust(reading)
         reading, verdict = self.ask(reading, tree, verdict)
         plan = self.settle(self.draw_plan(reading, verdict, tree))
         if self.agreed(plan):
@@ -108,6 +109,14 @@ class Way:
         verdict = decide(reading, tree)
         self.found = replace(self.found, reading=reading, verdict=verdict)
         return verdict
+
+    def ask_for_trust(self, reading: RepoReading) -> None:
+        """Once, on a terminal: the comparison needs the repo's code, and only a person can trust it."""
+        files = sorted(reading.snapshot.python)
+        if self.request.trust or not self.talk.interactive or not files or not self.request.smoke:
+            return
+        question = f"The comparison runs the repo's own code ({', '.join(files[:4])}) in a child process. Trust it?"
+        self.request = replace(self.request, trust=self.talk.confirm(question))
 
     def ask(self, reading: RepoReading, tree: Tree, verdict: Verdict) -> tuple[RepoReading, Verdict]:
         """Settles what nothing in the repo settles: on a terminal by asking, else by a proof."""

@@ -210,6 +210,6 @@ def rung_notes(talk: Talk) -> Callable[[JSONObject], None]:
         if event.get("event") == "start":
             talk.note(f"smoke-test: {event.get('rung')}")
         elif "stage" in event:
-            talk.note(f"smoke-test: the repo's own code, {event['stage']} {event.get('set', '')}".rstrip())
+            talk.note(f"smoke-test: {event['stage']} {event.get('set', '')}".rstrip())
 
     return on_event

@@ -115,6 +115,10 @@ def test_the_whole_way_twice_and_back(tmp_path: Path, capsys: pytest.CaptureFixt
     assert {name: text for name, text in texts(out).items() if name != "porter.json"} == {
         name: text for name, text in first.items() if name != "porter.json"
     }
+    code, document = run(capsys, "smoke-test", str(out), "--repo", str(EXAMPLE), "--rungs", "config", "--no-parity")
+    assert (code, [rung["status"] for rung in document["rungs"]]) == (0, ["passed"])
+    code, document = run(capsys, "check-weights", str(out), "--repo", str(EXAMPLE))
+    assert (code, document["error"]["code"]) == (1, "repo")
     code, document = run(capsys, "undo", str(out))
     assert code == 0
     assert {file["action"] for file in document["files"]} == {"delete"}
