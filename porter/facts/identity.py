@@ -43,7 +43,9 @@ def _auto_map(snapshot: Snapshot) -> Fact:
         key = entry.key if entry.owner == "config.json" else f"{entry.owner}:{entry.key}"
         key = f"{key}#2" if key in value else key
         value[key] = {"repo": entry.repo, "file": entry.file, "class": entry.class_name, "found": entry.found}
-        shown.append(Evidence(entry.owner, f"auto_map.{entry.key}", f"{entry.module}.{entry.class_name}"))
+        file, _, within = entry.owner.partition(":")
+        where = ".".join(part for part in (within, "auto_map", entry.key) if part)
+        shown.append(Evidence(file, where, f"{entry.module}.{entry.class_name}"))
     if not value:
         return Fact("auto_map", None, Confidence.ABSENT, (Evidence("config.json", "auto_map", "absent"),))
     missing = [entry.file for entry in snapshot.auto_map if not entry.found]
@@ -64,8 +66,10 @@ def dependencies(code: CodeReading) -> Fact:
                 known = top in sys.stdlib_module_names or top in COMMON or top in TRANSFORMERS_NEEDS or top in inside
                 if top and not known:
                     found.setdefault(top, Evidence(file.path, f"line {getattr(node, 'lineno', 1)}", f"import {name}"))
-    sure = Confidence.CERTAIN if code.run.code.texts else Confidence.ABSENT
-    return Fact("python_dependencies", [*sorted(found)], sure, tuple(found.values())[:8])
+    if not code.run.code.texts:
+        return Fact("python_dependencies", [], Confidence.ABSENT)
+    none = [Evidence(path, "line 1", "imports no other package") for path in sorted(code.run.code.texts)]
+    return Fact("python_dependencies", [*sorted(found)], Confidence.CERTAIN, tuple(found.values() or none)[:8])
 
 
 def _imported(node: ast.AST) -> list[str]:

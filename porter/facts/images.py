@@ -151,7 +151,8 @@ def _shuffle_facts(
     ratio = shuffle.get("ratio") if shuffle else 1.0
     ratio_value: JSON = ratio if isinstance(ratio, (int, float)) else None
     source = _stated(configs, "downsample_ratio", ratio_value)
-    yield Fact("downsample_ratio", ratio_value, Confidence.CERTAIN, (*evidence(source), *shown))
+    seen = Confidence.CERTAIN if ratio_value is not None else Confidence.UNKNOWN
+    yield Fact("downsample_ratio", ratio_value, seen, (*evidence(source), *shown))
     known = version if isinstance(version, str) and version != "other" else None
     missing = Confidence.ABSENT if shuffle is None else Confidence.UNKNOWN
     yield Fact(

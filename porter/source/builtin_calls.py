@@ -11,7 +11,7 @@ from porter.source.codebase import External
 from porter.source.interpreter import is_unknown
 from porter.source.statements import iterable, set_attribute, truth
 from porter.source.tensors import Features, Pixels, TowerOutput
-from porter.source.values import ClassRef, Instance, LibraryConfig, Src, Val, merge_sources, plain, unknown
+from porter.source.values import ClassRef, Instance, LibraryConfig, Src, Val, is_plain, merge_sources, plain, unknown
 
 if TYPE_CHECKING:
     from porter.source.interpreter import Frame, Interpreter
@@ -34,7 +34,7 @@ def _pure(function: Callable[..., Any]) -> Handler:
 
     def handler(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:
         values = [*args, *kwargs.values()]
-        if any(is_unknown(value) or not _is_plain(value.value) for value in values):
+        if not all(is_plain(plain(value)) for value in values):
             return None
         try:
             result = function(*[plain(a) for a in args], **{k: plain(v) for k, v in kwargs.items()})
@@ -43,16 +43,6 @@ def _pure(function: Callable[..., Any]) -> Handler:
         return Val(_wrapped(result), merge_sources(values))
 
     return handler
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, Val):
-        return _is_plain(value.value)
-    if isinstance(value, (list, tuple)):
-        return len(value) < 100_000 and all(_is_plain(item) for item in value)
-    if isinstance(value, dict):
-        return all(_is_plain(item) for item in value.values())
-    return value is None or isinstance(value, (bool, int, float, str, range))
 
 
 def _wrapped(result: Any) -> Any:
@@ -66,6 +56,20 @@ def _bounded_range(*args: int) -> list[int]:
     if len(numbers) > 100_000:
         raise ValueError("range")
     return list(numbers)
+
+
+def _product(items: list[Any]) -> Any:
+    """Of numbers whose product stays small enough to compute at once."""
+    if sum(item.bit_length() for item in items if isinstance(item, int)) > 4096:
+        raise ValueError("product")
+    return math.prod(items)
+
+
+def _sum(items: list[Any], start: Any = 0) -> Any:
+    """Of numbers; adding lists up takes time that grows with the square of their length."""
+    if not all(isinstance(item, (int, float)) for item in items):
+        raise TypeError("sum")
+    return sum(items, start)
 
 
 def _isinstance(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:
@@ -152,18 +156,18 @@ PURE: dict[str, Callable[..., Any]] = {
     "round": round,
     "min": min,
     "max": max,
-    "sum": sum,
+    "sum": _sum,
     "divmod": divmod,
     "range": _bounded_range,
     "math.sqrt": math.sqrt,
     "math.isqrt": math.isqrt,
     "math.ceil": math.ceil,
     "math.floor": math.floor,
-    "math.prod": math.prod,
+    "math.prod": _product,
     "math.log2": math.log2,
     "sorted": sorted,
     "numpy.sqrt": math.sqrt,
-    "numpy.prod": math.prod,
+    "numpy.prod": _product,
     "set": lambda items=(): list(dict.fromkeys(items)),
 }
 BUILTINS: dict[str, Handler] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from porter.source import calls
@@ -14,7 +15,19 @@ from porter.source.interpreter import Frame, is_unknown
 from porter.source.statements import assign, iterable, truth
 from porter.source.subscripts import subscript
 from porter.source.tensors import Features, Pixels
-from porter.source.values import ConstTensor, Function, Pieces, Repeat, Src, Unknown, Val, merge_sources, unknown
+from porter.source.values import (
+    ConstTensor,
+    Function,
+    Pieces,
+    Repeat,
+    Src,
+    Unknown,
+    Val,
+    is_plain,
+    merge_sources,
+    plain,
+    unknown,
+)
 
 if TYPE_CHECKING:
     from porter.source.interpreter import Interpreter
@@ -104,10 +117,17 @@ def _too_large(op: ast.operator, a: Any, b: Any) -> bool:
     if any(isinstance(item, int) and item.bit_length() > 256 for item in (a, b)):
         return True
     sizes = [len(item) if isinstance(item, (str, list, tuple, bytes)) else None for item in (a, b)]
+    if isinstance(op, ast.Mod) and isinstance(a, (str, bytes)):
+        return isinstance(a, bytes) or _wide_format(a)
     if isinstance(op, ast.Mult) and sizes != [None, None]:
         count = b if sizes[0] is not None else a
         return not isinstance(count, int) or (sizes[0] or sizes[1] or 0) * count > MAX_TEXT
     return sum(size or 0 for size in sizes) > MAX_TEXT
+
+
+def _wide_format(text: str) -> bool:
+    """A `%` format that may pad its result beyond any use."""
+    return "*" in text or any(digit and len(list(run)) > 3 for digit, run in groupby(text, str.isdigit))
 
 
 def _tensor_arithmetic(run: Interpreter, node: ast.BinOp, left: Val, right: Val) -> object | None:
@@ -179,14 +199,21 @@ def _compare_pair(symbol: ast.cmpop, left: Val, right: Val) -> bool | None:
         return isinstance(symbol, ast.IsNot)
     if isinstance(a, External) or isinstance(b, External):
         return None
-    if isinstance(b, (list, tuple)):
-        b = [item.value if isinstance(item, Val) else item for item in b]
-    if isinstance(a, (list, tuple)):
-        a = [item.value if isinstance(item, Val) else item for item in a]
+    a, b = _comparable(a), _comparable(b)
+    if isinstance(a, Unknown) or isinstance(b, Unknown):
+        return None
     try:
         return bool(COMPARE[type(symbol)](a, b))
     except (TypeError, KeyError):
         return None
+
+
+def _comparable(value: Any) -> Any:
+    """Containers without origins; Unknown when something in them is."""
+    if not isinstance(value, (list, tuple, dict)):
+        return value
+    stripped = plain(value)
+    return stripped if is_plain(stripped) else Unknown("not known throughout")
 
 
 def _conditional(run: Interpreter, node: ast.IfExp, frame: Frame) -> Val:
@@ -267,6 +294,8 @@ def _joined(run: Interpreter, node: ast.JoinedStr, frame: Frame) -> Val:
     if pieces is not None:
         return Val(pieces, merge_sources(values))
     if any(not isinstance(value.value, (str, int, float, bool)) for value in values):
+        return lost(node, frame)
+    if sum(len(value.value) for value in values if isinstance(value.value, str)) > MAX_TEXT:
         return lost(node, frame)
     return Val("".join(str(value.value) for value in values), merge_sources(values))
 

@@ -81,6 +81,7 @@ class Interpreter:
     def __init__(self, code: CodeBase, budget: int = 250_000, max_depth: int = 40) -> None:
         self.code = code
         self.budget = budget
+        self.active = 0
         self.max_depth = max_depth
         self.notes: list[Src] = []
         self.tower: Callable[[Instance | Layer], TowerShape | None] | None = None
@@ -230,8 +231,17 @@ class Interpreter:
 
     def call_function(self, function: Function, args: list[Val], kwargs: Mapping[str, Val], depth: int) -> Val:
         """Call a function of the code base with given values; missing arguments take their defaults or are unknown."""
-        if depth > self.max_depth:
+        if depth > self.max_depth or self.active > self.max_depth:
             return unknown("too deep", function.file)
+        self.active += 1
+        try:
+            return self._followed(function, args, kwargs, depth)
+        except RecursionError:
+            return unknown("too deep", f"{function.file} {where(function.node)}")
+        finally:
+            self.active -= 1
+
+    def _followed(self, function: Function, args: list[Val], kwargs: Mapping[str, Val], depth: int) -> Val:
         frame = Frame(function.file, dict(function.closure), function.owner, function.defining, depth)
         self.bind(function, list(args), dict(kwargs), frame)
         if isinstance(function.node, ast.Lambda):
@@ -316,7 +326,10 @@ class Interpreter:
         key = (found.file, found.name)
         if key not in self._constants:
             self._constants[key] = unknown("recursive constant", found.file)
-            value = self.evaluate(found.node, Frame(found.file, {}, None, None, 1))
+            try:
+                value = self.evaluate(found.node, Frame(found.file, {}, None, None, 1))
+            except RecursionError:
+                value = unknown("too deep", f"{found.file} {where(found.node)}")
             place = Src(found.file, where(found.node), f"{found.name} = {snippet(found.node)}")
             self._constants[key] = Val(value.value, (place,))
         return self._constants[key]

@@ -82,6 +82,7 @@ def _tower(
 
 def children(run: Interpreter, module: object) -> list[tuple[str, object]]:
     """Direct child modules by attribute name."""
+    run.step()
     if isinstance(module, Instance):
         run.start(module)
         pairs = [(name, value.value) for name, value in module.attrs.items()]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from porter.source.interpreter import Frame, Interpreter
 
 MAX_LOOP = 512
+MAX_PATH = 16
 
 
 def execute(run: Interpreter, statement: ast.stmt, frame: Frame) -> Flow | None:
@@ -112,6 +113,8 @@ def set_attribute(run: Interpreter, holder: Val, name: str, value: Val) -> None:
 
 def name_child(module: Instance | Layer, path: str) -> None:
     """Give a module its path, and the items of a container theirs."""
+    if path.count(".") > MAX_PATH:
+        return
     module.path = path
     if isinstance(module, Layer):
         for index, item in enumerate(module.items):

@@ -234,10 +234,12 @@ def shuffle_kind(axes: tuple[Axis, ...], grid: int) -> tuple[str, float] | None:
     if count <= 0 or (grid * grid) % count:
         return None
     factor = round((grid * grid // count) ** 0.5)
+    if factor * factor * count != grid * grid:
+        return None
     if factor == 1:
         same = _join(tokens) == (Piece("token", 1, grid * grid),) or grid == 1
         return ("none", 1.0) if same and all(piece.axis == "channel" for piece in channels) else ("other", 1.0)
-    if factor * factor * count != grid * grid or grid % factor:
+    if grid % factor:
         return None
     return _block_kind(tokens, channels, grid, factor), 1.0 / factor
 

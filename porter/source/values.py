@@ -10,6 +10,8 @@ from typing import Any
 from porter.source.codebase import External
 
 MAX_SOURCES = 8
+MAX_ITEMS = 200_000
+MAX_DEPTH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +57,32 @@ def merge_sources(values: Iterable[Val]) -> tuple[Src, ...]:
 
 
 def plain(value: Any) -> Any:
-    """Strip origins: Vals and containers of Vals become Python values; anything symbolic stays as it is."""
-    if isinstance(value, Val):
-        return plain(value.value)
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+    """Strip origins: Vals and containers of Vals become Python values; anything symbolic stays as it is.
+
+    A container that holds itself, or the same one over and over, ends in Unknown."""
+    return _plain(value, [MAX_ITEMS], 0)
+
+
+def _plain(value: Any, left: list[int], depth: int) -> Any:
+    while isinstance(value, Val):
+        value = value.value
+    if not isinstance(value, (list, tuple, dict)):
+        return value
+    left[0] -= len(value)
+    if left[0] < 0 or depth > MAX_DEPTH:
+        return Unknown("too large")
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return value
+        return {key: _plain(item, left, depth + 1) for key, item in value.items()}
+    return [_plain(item, left, depth + 1) for item in value]
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value without origins is known throughout."""
+    if isinstance(value, list):
+        return len(value) < 100_000 and all(is_plain(item) for item in value)
+    if isinstance(value, dict):
+        return all(is_plain(item) for item in value.values())
+    return value is None or isinstance(value, (bool, int, float, str, range))
 
 
 def from_json(value: Any, file: str, path: str = "") -> Val:

@@ -59,7 +59,7 @@ def tower_truth(recipe: Recipe) -> dict[str, Value]:
         "kind": tower.kind,
         "class": TOWER_CLASSES.get(tower.kind, tower.class_name),
         "prefix": names_of_parts(recipe)["vision_tower"],
-        "attr": recipe.names.tower,
+        "attr": recipe.names.tower_inside or recipe.names.tower,
         "hidden_size": tower.hidden_size,
         "layers": tower.num_hidden_layers,
         "heads": tower.num_attention_heads,
@@ -122,7 +122,7 @@ def feature_path(recipe: Recipe) -> list[dict[str, Value]]:
     path: list[dict[str, Value]] = []
     if "mean" in by_role:
         path.append({"op": "normalize", "mean": by_role["mean"], "std": by_role["std"]})
-    path.append({"op": "tower", "attr": recipe.names.tower, "layer": recipe.select_layer, "output": output})
+    path.append({"op": "tower", "attr": tower_truth(recipe)["attr"], "layer": recipe.select_layer, "output": output})
     if recipe.tower.has_cls:
         path.append({"op": "drop_tokens", "count": 1})
     path.append({"op": "pixel_shuffle", "version": recipe.version, "ratio": recipe.ratio})
