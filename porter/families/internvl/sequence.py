@@ -148,4 +148,5 @@ def _value(node: ast.expr, values: Mapping[str, float]) -> float:
     if isinstance(node, ast.Call) and dotted(node.func) == "int":
         return int(_value(node.args[0], values))
     name = dotted(node)
-    return next(value for known, value in values.items() if name.endswith(known))
+    found = [value for known, value in values.items() if name.endswith(known)]
+    return found[0]

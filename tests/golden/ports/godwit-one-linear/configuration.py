@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: Copyright contributors to the vLLM project
+
+from typing import Any
+
+from transformers import AutoConfig, PreTrainedConfig, SiglipVisionConfig
+
+
+class GodwitVLConfig(PreTrainedConfig):
+    model_type = "godwit_vl"
+    sub_configs = {"vision_config": SiglipVisionConfig, "text_config": AutoConfig}
+
+    def __init__(self, **kwargs: Any) -> None:
+        vision_config = kwargs.pop("vision_config", None) or {}
+        text_config = kwargs.pop("text_config", None) or {}
+        self.vision_config = SiglipVisionConfig(**vision_config)
+        self.text_config = AutoConfig.for_model(
+            **{"model_type": "qwen3", **text_config}
+        )
+        values = {
+            "force_image_size": None,
+            "dynamic_image_size": True,
+            **kwargs,
+            "tie_word_embeddings": text_config.get("tie_word_embeddings", True),
+        }
+        super().__init__(**values)

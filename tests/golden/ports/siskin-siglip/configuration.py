@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: Copyright contributors to the vLLM project
+
+from typing import Any
+
+from transformers import AutoConfig, PreTrainedConfig, SiglipVisionConfig
+
+
+class SiskinConfig(PreTrainedConfig):
+    model_type = "siskin_vl"
+    sub_configs = {"vision_config": SiglipVisionConfig, "text_config": AutoConfig}
+    attribute_map = {
+        "downsample_ratio": "pool_ratio",
+        "select_layer": "vision_feature_layer",
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        vision_config = kwargs.pop("vision_config", None) or {}
+        text_config = kwargs.pop("text_config", None) or {}
+        self.vision_config = SiglipVisionConfig(**vision_config)
+        self.text_config = AutoConfig.for_model(
+            **{"model_type": "qwen3", **text_config}
+        )
+        values = {
+            "ps_version": "v2",
+            "force_image_size": None,
+            "dynamic_image_size": True,
+            **kwargs,
+            "tie_word_embeddings": text_config.get("tie_word_embeddings", False),
+        }
+        super().__init__(**values)
