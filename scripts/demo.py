@@ -61,14 +61,10 @@ def main() -> int:
     if code:
         print(f"demo: porter ended with exit code {code}", file=sys.stderr)
         return code
-    names = passed()
-    print(
-        f"\ndemo: {EXAMPLE.name} became {shown(PLUGIN)} in {time.monotonic() - start:.0f} s. Passed: {', '.join(names)}."
-    )
+    names, seconds = passed(), time.monotonic() - start
+    print(f"\ndemo: {EXAMPLE.name} became {shown(PLUGIN)} in {seconds:.0f} s. Passed: {', '.join(names)}.")
     if "parity" in names:
-        print(
-            "Proved: in vLLM, in float32, the port gives the token ids, greedy tokens and logprobs of the repo's own code."
-        )
+        print("Proved: in vLLM, in float32, it gives the token ids, greedy tokens and logprobs of the repo's own code.")
     print(f"\nRead it:     less {shown(PLUGIN)}/PORT.md")
     print(f"Next, type:  {shown(PORTER)} new-model ORG/NAME")
     return 0
