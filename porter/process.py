@@ -238,12 +238,19 @@ def _answer(job: str, path: Path, code: int, log: Path, start: int) -> JSONObjec
         raise _failure(job, "gave an answer that is not JSON", log, start) from None
     failure = content.get("failure") if isinstance(content, dict) else None
     if isinstance(failure, dict):
-        message = str(failure.get("message") or "").strip().splitlines()
-        raise WorkerError(f"{job}: {failure.get('type')}: {message[0] if message else ''}".rstrip(": "), where=str(log))
+        raise WorkerError(
+            f"{job}: {failure.get('type')}: {_one_line(failure.get('message'))}".rstrip(": "), where=str(log)
+        )
     answer = content.get("answer") if isinstance(content, dict) else None
     if not isinstance(answer, dict):
         raise _failure(job, "gave an answer that is not an object", log, start)
     return answer
+
+
+def _one_line(message: JSON) -> str:
+    """The first lines of a message; the very first is often a mere heading."""
+    lines = [line.strip() for line in str(message or "").splitlines() if line.strip()]
+    return " ".join(lines[:2])[:300]
 
 
 def _ending(code: int) -> str:

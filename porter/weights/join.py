@@ -91,7 +91,7 @@ def report_of(
         missing=tuple(seen.missing(by_list["shape"])),
         shape=tuple(by_list["shape"]),
         duplicate=tuple(seen.duplicates()),
-        partial=tuple(seen.partial()),
+        partial=tuple(seen.partial(by_list["shape"])),
         dropped=tuple(by_list["dropped"]),
         errors=tuple(case["errors"]),
         bytes=Bytes(table.bytes_fetched, table.bytes_total),
@@ -171,18 +171,22 @@ class _Seen:
 
     def missing(self, misshapen: Sequence[Finding]) -> Iterable[Finding]:
         """Parameters without any source, unless a tensor meant for them is already listed for its shape."""
-        blamed = {self.owner[str(f.detail["mapped_to"])].name for f in misshapen if f.detail["mapped_to"] in self.owner}
-        for parameter in self.wanted:
+        for parameter in self._not_blamed(misshapen):
             row = self.case["parameters"][parameter.name]
-            if row["expected"] and not row["covered"] and parameter.name not in blamed:
+            if row["expected"] and not row["covered"]:
                 parts = [name for name, _ in parameter.parts]
                 said = f"no checkpoint tensor fills this {'buffer' if parameter.kind == 'buffer' else 'parameter'}"
                 yield Finding(parameter.name, said, {"shape": list(parameter.shape), "filled_from": list(parts)})
 
-    def partial(self) -> Iterable[Finding]:
+    def _not_blamed(self, misshapen: Sequence[Finding]) -> Iterable[Parameter]:
+        """One fault is told once: what a misshapen tensor should have filled is not reported again."""
+        places = {str(finding.detail["mapped_to"]) for finding in misshapen}
+        return (p for p in self.wanted if places.isdisjoint([p.name, *(name for name, _ in p.parts)]))
+
+    def partial(self, misshapen: Sequence[Finding]) -> Iterable[Finding]:
         """Parameters with some elements filled and others not; the parts that never came are named."""
         arrived = {row["mapped"] for row in self.case["tensors"].values() if row["filled"]}
-        for parameter in self.wanted:
+        for parameter in self._not_blamed(misshapen):
             row = self.case["parameters"][parameter.name]
             if 0 < row["covered"] < row["expected"]:
                 absent = [name for name, _ in parameter.parts if name not in arrived]
@@ -192,8 +196,10 @@ class _Seen:
     def duplicates(self) -> Iterable[Finding]:
         """One place claimed twice: by two tensors, or by one name in two files."""
         for parameter in self.wanted:
-            for first, second in self.case["parameters"][parameter.name]["clashes"]:
-                yield Finding(second, f"fills {parameter.name}, as {first} does", {"mapped_to": parameter.name})
+            claims = {name for pair in self.case["parameters"][parameter.name]["clashes"] for name in pair}
+            if claims:
+                said = f"filled twice, by {', '.join(sorted(claims))}"
+                yield Finding(parameter.name, said, {"sources": sorted(claims)})
         for name, count in Counter(tensor.name for tensor in self.table.tensors).items():
             if count > 1:
                 files = [tensor.file for tensor in self.table.tensors if tensor.name == name]

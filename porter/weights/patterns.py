@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+_HOLE = "\0"
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -15,10 +17,10 @@ class Group:
 
 
 def template_of(name: str) -> tuple[str, tuple[int, ...]]:
-    """The name with its number components taken out (`a.{}.b`), and the numbers."""
+    """The name with its number components taken out (a hole each), and the numbers."""
     pieces = name.split(".")
     numbers = tuple(int(piece) for piece in pieces if piece.isdecimal())
-    return ".".join("{}" if piece.isdecimal() else piece for piece in pieces), numbers
+    return ".".join(_HOLE if piece.isdecimal() else piece for piece in pieces), numbers
 
 
 def group_names(names: Iterable[str]) -> tuple[Group, ...]:
@@ -33,8 +35,8 @@ def group_names(names: Iterable[str]) -> tuple[Group, ...]:
 
 
 def _render(template: str, rows: list[tuple[int, ...]]) -> str:
-    ranges = [_range(sorted(set(column))) for column in zip(*rows, strict=True)]
-    return template.replace("{}", "\0").replace("\0", "%s") % tuple(ranges) if "%" not in template else template
+    ranges = iter([_range(sorted(set(column))) for column in zip(*rows, strict=True)])
+    return ".".join(next(ranges) if piece == _HOLE else piece for piece in template.split("."))
 
 
 def _range(values: list[int]) -> str:

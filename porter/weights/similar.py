@@ -54,6 +54,10 @@ for _number, _words in enumerate(_CLASSES):
     for _word in _words:
         _MEANINGS[_word] = _MEANINGS.get(_word, frozenset()) | {_number}
 
+_ORDINALS = {
+    "pre": "1", "before": "1", "first": "1", "input": "1", "a": "1",
+    "post": "2", "after": "2", "second": "2", "b": "2",
+}  # fmt: skip
 _LEAF_WEIGHT = 2.0
 _MAX_TOKENS = 16
 
@@ -66,12 +70,20 @@ def token_similarity(left: str, right: str) -> float:
     meanings = _MEANINGS.get(left.lower()), _MEANINGS.get(right.lower())
     if meanings[0] and meanings[1]:
         return 0.9 if meanings[0] & meanings[1] else 0.0
-    stems = [re.sub(r"[\d_]+", "", word.lower()) for word in (left, right)]
-    numbers = [re.findall(r"\d+", word) for word in (left, right)]
-    likeness = SequenceMatcher(None, stems[0][:32], stems[1][:32], autojunk=False).ratio()
-    if numbers[0] == numbers[1]:
+    (stem, numbers), (other, others) = (_parts(word.lower()[:64]) for word in (left, right))
+    likeness = SequenceMatcher(None, stem, other, autojunk=False).ratio()
+    if numbers == others:
         return 0.8 * likeness
-    return 0.5 * likeness * (not (numbers[0] and numbers[1]))
+    return 0.0 if numbers and others else 0.5 * likeness
+
+
+def _parts(word: str) -> tuple[str, tuple[str, ...]]:
+    """The spelling without numbers, and the numbers; `pre` and `post` count as 1 and 2."""
+    pieces = [_ORDINALS.get(piece, piece) for piece in re.findall(r"\d+|[^\d_]+", word)]
+    return (
+        "".join(piece for piece in pieces if not piece.isdigit()),
+        tuple(piece for piece in pieces if piece.isdigit()),
+    )
 
 
 @lru_cache(maxsize=262144)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from dataclasses import dataclass, field
 from porter.weights.units import Path
 
 _MAX_CANDIDATES = 8
+_MISSED = 10_000
+"""What a path that no edit can explain costs: more than any number of edits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class _Node:
     place: Path | None = None
     inner: bool = False
     candidates: Counter[Path] = field(default_factory=Counter)
-    memo: dict[Path, tuple[float, Path | None]] = field(default_factory=dict)
+    memo: dict[Path, tuple[int, Path | None]] = field(default_factory=dict)
 
     def allowed(self, *, deep: bool, forbidden: frozenset[Path]) -> list[Path]:
         if not self.path or self.path in forbidden:
@@ -83,7 +84,7 @@ def _suggest(node: _Node, move: Move) -> None:
         node.candidates[move.place[:cut]] += 1
 
 
-def _cost(node: _Node, place: Path, deep: bool, forbidden: frozenset[Path]) -> float:
+def _cost(node: _Node, place: Path, deep: bool, forbidden: frozenset[Path]) -> int:
     """Least number of edits below `node` when what leads to it has been renamed to `place`."""
     known = node.memo.get(place)
     if known is not None:
@@ -98,7 +99,6 @@ def _cost(node: _Node, place: Path, deep: bool, forbidden: frozenset[Path]) -> f
     return best
 
 
-def _kept(node: _Node, place: Path, deep: bool, forbidden: frozenset[Path]) -> float:
-    if node.place is not None and node.place != place:
-        return math.inf
-    return sum(_cost(child, (*place, word), deep, forbidden) for word, child in node.children.items())
+def _kept(node: _Node, place: Path, deep: bool, forbidden: frozenset[Path]) -> int:
+    missed = _MISSED if node.place is not None and node.place != place else 0
+    return missed + sum(_cost(child, (*place, word), deep, forbidden) for word, child in node.children.items())

@@ -43,6 +43,7 @@ def build(payload: dict[str, Any]) -> Built:
     from vllm.plugins import load_general_plugins
 
     load_general_plugins()
+    _ask_no_processor()
     synthetic = not trust and make_config_known(folder)
     config = _engine_config(folder, trust, payload)
     return Built(_module(config), config, synthetic)
@@ -56,6 +57,30 @@ def _prefer_cpu() -> None:
         from vllm.platforms.cpu import CpuPlatform
 
         vllm.platforms._current_platform = CpuPlatform()
+
+
+def _ask_no_processor() -> None:
+    """Checks of the engine config ask a model's processor for its limits, and that may ask for a tokenizer.
+
+    Modules need neither, so limits that cannot be had are answered for.
+    """
+    from types import SimpleNamespace
+
+    from vllm.multimodal import MULTIMODAL_REGISTRY
+
+    original: Any = getattr(MULTIMODAL_REGISTRY, "get_processing_info", None)
+    if original is None:
+        return
+
+    def info(*arguments: Any, **options: Any) -> Any:
+        found = original(*arguments, **options)
+        try:
+            found.supported_mm_limits  # noqa: B018
+        except Exception:
+            return SimpleNamespace(supported_mm_limits={"image": None}, get_mm_max_tokens_per_item=lambda **_: None)
+        return found
+
+    MULTIMODAL_REGISTRY.get_processing_info = info
 
 
 def make_config_known(folder: Path) -> bool:

@@ -1,0 +1,29 @@
+from typing import Any
+
+import torch
+from vllm.model_executor.models.internvl import (
+    BaseInternVLDummyInputsBuilder,
+    BaseInternVLMultiModalProcessor,
+    BaseInternVLProcessingInfo,
+    InternVLChatModel,
+)
+from vllm.model_executor.models.utils import WeightsMapper
+from vllm.multimodal import MULTIMODAL_REGISTRY
+
+
+@MULTIMODAL_REGISTRY.register_processor(
+    BaseInternVLMultiModalProcessor, info=BaseInternVLProcessingInfo, dummy_inputs=BaseInternVLDummyInputsBuilder
+)
+class FixtureVLModel(InternVLChatModel):
+    hf_to_vllm_mapper = WeightsMapper(
+        orig_to_new_prefix={
+            "model.eye.": "vision_model.",
+            "model.bridge.": "mlp1.",
+            "model.brain.": "language_model.",
+            "train_head.": None,
+        },
+    )
+
+    def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)
+        self.register_buffer("pixel_shift", torch.zeros(3))
