@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -40,6 +41,9 @@ def guarded(parse: Callable[[], object], arguments: Sequence[str]) -> int:
     """Parses, runs and shows; returns the exit code. Nothing escapes but what the interpreter itself raises."""
     ending = _Ending(_command(arguments), Console("json" if "--json" in arguments else "human"))
     signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or pipe whose encoding lacks a character is no bug
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _run(parse(), ending)
     except PorterError as error:

@@ -6,12 +6,13 @@ Text from a repo never reaches the terminal as markup or as escape sequences.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from porter.jsontypes import JSONObject
+from porter.jsontypes import JSON, JSONObject
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -47,6 +48,15 @@ def clean(text: str) -> str:
     return "\n".join("\t".join(plain(cell) for cell in line.split("\t")) for line in text.split("\n"))
 
 
+def finite(value: JSON) -> JSON:
+    """`value` without the numbers that JSON does not have; a repo's files may hold them all the same."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list) else value
+
+
 @dataclass(slots=True)
 class Console:
     """`mode` decides what stdout carries: text, one JSON document, or nothing."""
@@ -76,7 +86,7 @@ class Console:
 
     def document(self, document: JSONObject) -> None:
         if self.mode == "json":
-            print(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False), flush=True)
+            print(json.dumps(finite(document), indent=2, allow_nan=False), flush=True)
 
     def line(self, text: str = "", style: str = "") -> None:
         if self.mode == "human":

@@ -81,12 +81,17 @@ def parse_set(options: Iterable[str]) -> dict[str, JSON]:
 
 
 def load_facts(path: Path, inferred: ModelFacts) -> dict[str, JSON]:
-    """The facts of a TOML file. Raises UsageError with the file and line when it cannot be used."""
+    """The facts of a TOML file that differ from the inferred ones, and the guesses that it confirms.
+
+    Raises UsageError with the file and line when it cannot be used.
+    """
     document = _read_toml(path)
     found: dict[str, JSON] = {}
     for name, value in document.items():
         _known(name, str(path))
-        found[name] = _checked(name, _with_nulls(_plain(name, value, path), inferred.value(name)), str(path))
+        said = _with_nulls(_plain(name, value, path), inferred.value(name))
+        if said != inferred.value(name) or inferred[name].confidence is Confidence.GUESS:
+            found[name] = _checked(name, said, str(path))
     return found
 
 
@@ -113,7 +118,7 @@ def with_recorded(reading: RepoReading, overrides: JSON) -> RepoReading:
 def save_facts(facts: ModelFacts, path: Path, repo: str) -> None:
     """Writes an editable file. Raises UsageError when it cannot be written."""
     try:
-        path.write_text(facts_toml(facts, repo), encoding="utf-8")
+        path.write_bytes(facts_toml(facts, repo).encode("utf-8", errors="replace"))
     except OSError as error:
         raise UsageError(f"--save-facts {path} cannot be written: {error.strerror}") from error
 

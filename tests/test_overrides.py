@@ -78,7 +78,17 @@ def test_saved_facts_come_back_as_they_were(tmp_path: Path) -> None:
     )
     path = tmp_path / "facts.toml"
     save_facts(facts, path, "org/name")
-    assert load_facts(path, facts) == {name: fact.value for name, fact in facts.items()}
+    assert load_facts(path, facts) == {}
+    others = facts_of(**dict.fromkeys(facts, "other"))
+    assert load_facts(path, others).keys() == facts.keys()
+    assert load_facts(path, others)["architecture"] == 'a"\n\x1b'
+
+
+def test_a_guess_that_stays_in_the_file_is_confirmed(tmp_path: Path) -> None:
+    facts = ModelFacts({"patch_size": Fact("patch_size", 14, Confidence.GUESS)})
+    path = tmp_path / "facts.toml"
+    save_facts(facts, path, "org/name")
+    assert load_facts(path, facts) == {"patch_size": 14}
 
 
 def test_an_unknown_fact_is_a_commented_line() -> None:

@@ -87,7 +87,7 @@ class ModelResult(Result):
 
 
 def file_json(change: FileChange) -> JSONObject:
-    digest = hashlib.sha256(change.new.encode()).hexdigest()
+    digest = hashlib.sha256(change.new.encode("utf-8", errors="surrogateescape")).hexdigest()
     return {"path": change.path, "action": change.action, "sha256": digest}
 
 

@@ -22,10 +22,13 @@ def show_inspect(console: Console, result: ModelResult) -> None:
     console.tree(parts(result.facts))
     console.heading("Facts")
     console.table(fact_rows(result.facts), ("fact", "value", "confidence", "source"))
-    show_list(console, "Differences from the family's base", list(differences(result)))
+    served = result.verdict is not None and result.verdict.level in ("supported", "transformers-backend")
+    if not served:
+        show_list(console, "Differences from the family's base", list(differences(result)))
     show_list(console, "Conflicts and notes", list(fact_notes(result.facts)))
     show_list(console, "Could not be followed", list(result.reading.problems))
-    show_questions(console, result)
+    if not served:
+        show_questions(console, result)
 
 
 def show_head(console: Console, result: ModelResult) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from porter.commands.reading import Check, ModelResult
 from porter.console import Console
 from porter.jsontypes import JSONObject
-from porter.planning.plan import Plan
+from porter.planning.plan import FileChange, Plan
 from porter.render.model import show_head, show_list, show_questions
 
 SECONDS = "{:.1f} s"
@@ -32,9 +33,17 @@ def show_plan(console: Console, result: ModelResult, plan: Plan) -> None:
         console.diff(result.diff)
         return
     console.line(f"port: {plan.root}", "bold")
-    sizes = [(change.action, change.path, str(change.new.count("\n"))) for change in plan.changes]
-    console.table(sizes, ("action", "file", "lines"))
+    rows = [(change.action, change.path, changed_lines(plan, change)) for change in plan.changes]
+    console.table(rows, ("action", "file", "lines"))
     show_list(console, "Kept as backups", list(result.backups))
+
+
+def changed_lines(plan: Plan, change: FileChange) -> str:
+    """`+12`, or `+12 -3` where lines went."""
+    from porter.changes import count
+
+    found = count(replace(plan, changes=(change,)))
+    return f"+{found.added}" + (f" -{found.removed}" if found.removed else "")
 
 
 def show_checks(console: Console, checks: Sequence[Check]) -> None:
