@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -123,3 +126,32 @@ def test_the_whole_way_twice_and_back(tmp_path: Path, capsys: pytest.CaptureFixt
     assert code == 0
     assert {file["action"] for file in document["files"]} == {"delete"}
     assert not any(name.endswith(".py") for name in texts(out)) if out.exists() else True
+
+
+def on_a_terminal(arguments: list[str], typed: str) -> tuple[int, str]:
+    """Exit code and everything shown, with `typed` on a real terminal."""
+    shown: list[bytes] = []
+
+    def read(descriptor: int) -> bytes:
+        shown.append(os.read(descriptor, 4096))
+        return shown[-1]
+
+    reader, writer = os.pipe()
+    os.write(writer, typed.encode())
+    os.close(writer)
+    saved = os.dup(0)
+    os.dup2(reader, 0)
+    try:
+        status = pty.spawn([sys.executable, "-m", "porter", *arguments], read)
+    finally:
+        os.dup2(saved, 0)
+    return os.waitstatus_to_exitcode(status), b"".join(shown).decode()
+
+
+def test_a_person_who_says_no_keeps_everything_as_it_was(tmp_path: Path) -> None:
+    code, shown = on_a_terminal(["new-model", str(EXAMPLE), "--plugin", str(tmp_path / "out")], "n\nn\n")
+    assert code == 1
+    assert "Trust it?" in shown
+    assert "+class SkylarkVL" in shown
+    assert "nothing was written" in shown
+    assert not (tmp_path / "out").exists()
