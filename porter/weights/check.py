@@ -91,7 +91,8 @@ def _with_suggestion(report: WeightsReport, table: TensorTable, parameters: tupl
     """Adds the inferred mapper when it explains more than the port's own."""
     if not report.unmapped and not report.missing:
         return report
-    inferred = infer_mapper(table.tensors, targets_of(parameters))
+    dropped = {finding.name for finding in report.dropped}
+    inferred = infer_mapper([t for t in table.tensors if t.name not in dropped], targets_of(parameters))
     left = len(inferred.unmapped) + len(inferred.missing)
     explains_more = left < len(report.unmapped) + len(report.missing)
     return replace(report, suggested_mapper=inferred.rules) if explains_more else report
