@@ -38,7 +38,7 @@ PROBE_TIMEOUT = 120.0
 def error_line(error: BaseException, own: list[str]) -> str:
     """`Type: message (file:line in function)` with the innermost frame of the port, else of vLLM's models, else any."""
     frames = traceback.extract_tb(error.__traceback__)
-    ranks = [
+    ranks: list[Callable[[str], bool]] = [
         lambda name: any(f"{os.sep}{module}{os.sep}" in name for module in own),
         lambda name: "model_executor" in name or f"{os.sep}multimodal{os.sep}" in name,
         lambda name: f"{os.sep}vllm{os.sep}" in name,
