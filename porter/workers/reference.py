@@ -9,8 +9,10 @@ tokens), `tokens` (greedy), `logprobs` (steps, vocab) and, for prompts with imag
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +72,32 @@ def runtime_line(error: BaseException) -> str:
 def set_image_ids(model: Any, token_id: int | None) -> None:
     """Older code keeps the id of the context token as an attribute that only its chat function sets."""
     for module in model.modules():
+        compared = compared_attributes(type(module))
         for name, value in list(vars(module).items()):
-            if value is None and name.endswith(("context_token_id", "image_token_id", "image_token_index")):
+            usual = name.endswith(("context_token_id", "image_token_id", "image_token_index"))
+            if value is None and (usual or name in compared):
                 setattr(module, name, token_id)
+
+
+def compared_attributes(cls: type) -> set[str]:
+    """Attributes of self that the class's own code looks for among ids: `input_ids == self.ctx_id`."""
+    if cls.__module__.startswith(("torch.", "transformers.")):
+        return set()
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    except (OSError, TypeError, SyntaxError):
+        return set()
+    sides = [
+        side
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq)
+        for side in (node.left, *node.comparators)
+    ]
+    return {
+        side.attr
+        for side in sides
+        if isinstance(side, ast.Attribute) and isinstance(side.value, ast.Name) and side.value.id == "self"
+    }
 
 
 def forward(model: Any, ids: Any, tensors: dict[str, Any]) -> Any:
