@@ -22,6 +22,7 @@ MODEL_KEYS = (
     "AutoModel",
 )
 MAX_MODULES = 4000
+TOO_LARGE = "the remote code is too large to follow to its end"
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ def read_code(snapshot: Snapshot) -> CodeReading:
         _read_config(reading, snapshot)
         _read_model(reading, snapshot)
     except (Stop, RecursionError):
-        reading.problems.append("the remote code is too large to follow to its end")
+        reading.problems.append(TOO_LARGE)
     problems = [file.error for file in run.code.files() if file.error]
     reading.problems.extend(problems)
     return reading

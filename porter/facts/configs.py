@@ -153,8 +153,16 @@ def _values(config: Val) -> list[Val]:
 
 
 def found_from(value: Val) -> Found:
-    inner = plain(value)
-    return Found(_square(inner), value.src)
+    return Found(json_only(_square(plain(value))), value.src)
+
+
+def json_only(value: Any) -> JSON:
+    """The value with null for whatever in it could not be read."""
+    if isinstance(value, dict):
+        return {str(key): json_only(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_only(item) for item in value]
+    return value if isinstance(value, (bool, int, float, str)) else None
 
 
 def _square(value: Any) -> JSON:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from porter.facts.code import read_code
-from porter.facts.configs import PREPROCESSING, Configs, Found, Scope, evidence, resolved, split_configs
+from porter.facts.code import TOO_LARGE, CodeReading, read_code
+from porter.facts.configs import PREPROCESSING, Configs, Found, Scope, evidence, json_only, resolved, split_configs
 from porter.facts.features import FeaturePath, operations, read_features
 from porter.facts.identity import identity_facts
 from porter.facts.images import code_value, image_facts, read_processors
@@ -29,6 +30,7 @@ from porter.source.interpreter import Stop
 from porter.source.values import plain
 
 MIN_BUDGET = 60_000
+T = TypeVar("T")
 FROM_FACTS = {"downsample_ratio": "downsample_ratio", "ps_version": "pixel_shuffle", "select_layer": "feature_layer"}
 FACT_OF = {
     "force_image_size": "image_size",
@@ -75,15 +77,12 @@ def infer(snapshot: Snapshot) -> RepoReading:
     code = read_code(snapshot)
     configs = Configs(snapshot, code)
     configs.text, configs.vision = split_configs(snapshot, code)
-    processors = read_processors(snapshot, code)
+    processors = bounded(code, lambda: read_processors(snapshot, code)) or []
     configs.processor = processors[0] if processors else None
-    language = language_module(code)
+    language = bounded(code, lambda: language_module(code))
     if language is not None and config_of(language[1]) is not None:
         configs.text = config_of(language[1])
-    try:
-        path = feature_path(configs)
-    except (Stop, RecursionError):
-        path = None
+    path = bounded(code, lambda: feature_path(configs))
     facts: dict[str, Fact] = {}
     parts: list[Callable[[], list[Fact]]] = [
         lambda: list(identity_facts(snapshot, code)),
@@ -91,14 +90,29 @@ def infer(snapshot: Snapshot) -> RepoReading:
         lambda: token_facts(snapshot, code, processors),
         lambda: part_facts(configs, path),
     ]
-    problems = list(code.problems)
     for part in parts:
-        code.run.budget = max(code.run.budget, MIN_BUDGET)
-        try:
-            facts.update({fact.name: fact for fact in part()})
-        except (Stop, RecursionError):
-            problems.append("the remote code is too large to follow to its end")
-    return RepoReading(snapshot, ModelFacts(facts), configs, tuple(problems))
+        facts.update({fact.name: readable(fact) for fact in bounded(code, part) or []})
+    return RepoReading(snapshot, ModelFacts(facts), configs, tuple(dict.fromkeys(code.problems)))
+
+
+def readable(fact: Fact) -> Fact:
+    """The fact as JSON; what could not be read in it is null, and then nothing about it is certain."""
+    value = json_only(fact.value)
+    if value == fact.value:
+        return fact
+    sure = Confidence.LIKELY if fact.confidence is Confidence.CERTAIN else fact.confidence
+    note = "; ".join(part for part in (fact.note, "what the code leaves to a library default is null") if part)
+    return replace(fact, value=value, confidence=sure, note=note)
+
+
+def bounded(code: CodeReading, step: Callable[[], T]) -> T | None:
+    """One step of reading with steps left to spend; None, and a problem line, when the code outlasts them."""
+    code.run.budget = max(code.run.budget, MIN_BUDGET)
+    try:
+        return step()
+    except (Stop, RecursionError):
+        code.problems.append(TOO_LARGE)
+        return None
 
 
 def feature_path(configs: Configs) -> FeaturePath | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import posixpath
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Union
 
+MAX_HOPS = 64
 Node = Union[ast.ClassDef, ast.FunctionDef, ast.expr]
 
 
@@ -56,7 +58,9 @@ class SourceFile:
 def parse_file(path: str, text: str) -> SourceFile:
     """Parse one file; a syntax error gives an empty file that carries the error."""
     try:
-        tree = ast.parse(text, filename=path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape in foreign code is not this user's concern
+            tree = ast.parse(text.removeprefix("\ufeff"), filename=path)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         return SourceFile(
@@ -145,27 +149,32 @@ class CodeBase:
             if file is not None:
                 yield file
 
-    def meaning(self, path: str, name: str, _depth: int = 0) -> Meaning | None:
+    def meaning(self, path: str, name: str) -> Meaning | None:
         """What `name` means at module level of `path`; None when nothing there binds it."""
+        return self._meaning(path, name, set())
+
+    def _meaning(self, path: str, name: str, seen: set[tuple[str, str]]) -> Meaning | None:
+        """`seen` ends cycles, and keeps files that star-import each other from being asked over and over."""
         file = self.file(path)
-        if file is None or _depth > 12:
+        if file is None or (path, name) in seen or len(seen) > MAX_HOPS:
             return None
+        seen.add((path, name))
         if name in file.definitions:
             return Definition(path, name, file.definitions[name])
         if name in file.imports:
             module, attribute = file.imports[name]
-            return self._imported(path, module, attribute, _depth)
+            return self._imported(path, module, attribute, seen)
         for module in file.stars:
             target = self.resolve_module(path, module)
-            found = self.meaning(target, name, _depth + 1) if target else None
+            found = self._meaning(target, name, seen) if target else None
             if found is not None:
                 return found
         return None
 
-    def _imported(self, path: str, module: str, attribute: str | None, depth: int) -> Meaning | None:
+    def _imported(self, path: str, module: str, attribute: str | None, seen: set[tuple[str, str]]) -> Meaning | None:
         target = self.resolve_module(path, module)
         if target is not None and attribute is not None:
-            found = self.meaning(target, attribute, depth + 1)
+            found = self._meaning(target, attribute, seen)
             if found is not None:
                 return found
         if attribute is not None:

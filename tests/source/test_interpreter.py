@@ -63,12 +63,10 @@ def test_values(code: str, expected: Any) -> None:
 LOST = [
     "result = something()",
     "result = 1 + unknown_name()",
-    "result = missing['x']()",
     "result = {'a': 1}['b']",
     "result = [1][5]",
     "result = 1 / 0",
     "result = 'a' - 1",
-    "import os\nresult = os.environ['HOME']",
     "import os\nresult = os.listdir('.')",
     "result = open('/etc/passwd').read()",
     "result = eval('1 + 1')",
