@@ -66,6 +66,12 @@ def find_port(start: Path) -> Port:
     raise TargetError(f"no port in or above {start}", hint="give PORT: a plugin folder, or TREE::MODULE")
 
 
+def ported_architectures(root: Path) -> frozenset[str]:
+    """The architectures that a tree has from porter, by the manifests that porter left there."""
+    facts = [cast(JSONObject, port.manifest.get("facts") or {}).get("architecture") for port in _tree_ports(root)]
+    return frozenset(str(fact["value"]) for fact in facts if isinstance(fact, dict) and fact.get("value"))
+
+
 def _open_plugin(root: Path) -> Port:
     manifest = read_manifest(root / NAME)
     return Port(root.resolve(), "plugin", str(manifest.get("module") or root.name), manifest)

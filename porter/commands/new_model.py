@@ -105,8 +105,10 @@ class Way:
 
     def decide(self, reading: RepoReading, tree: Tree) -> Verdict:
         from porter.families.verdict import decide
+        from porter.ports import ported_architectures
 
-        verdict = decide(reading, tree)
+        ported = ported_architectures(tree.root) if tree.root is not None else frozenset()
+        verdict = decide(reading, tree, ported)
         self.found = replace(self.found, reading=reading, verdict=verdict)
         return verdict
 

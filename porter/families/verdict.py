@@ -30,12 +30,16 @@ VISUAL_KEYS = (
 )
 
 
-def decide(reading: ReadingLike, tree: Tree) -> Verdict:
-    """The verdict on one repo against one tree; the best family's match comes with it."""
+def decide(reading: ReadingLike, tree: Tree, ported: frozenset[str] = frozenset()) -> Verdict:
+    """The verdict on one repo against one tree; the best family's match comes with it.
+
+    `ported` are architectures that the tree has from porter only: they are judged as if it did not have them.
+    """
     ranked = rank(reading, tree)
     best = ranked[0] if ranked else None
     runner_up = ranked[1].family if len(ranked) > 1 else None
-    for judge in (_nameless, _text_only, _known, _removed):
+    own = _architecture(reading) in ported
+    for judge in (_nameless, _text_only, *(() if own else (_known, _removed))):
         verdict = judge(reading, tree, best)
         if verdict is not None:
             return verdict
