@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from porter.facts.code import CodeReading, methods
 from porter.facts.towers import TowerReading, read_tower
 from porter.source.interpreter import Stop, TowerShape
-from porter.source.tensors import Axis, Features, Pixels, TowerOutput, shuffle_kind
+from porter.source.tensors import Axis, Features, Pixels, TowerOutput, shuffle_kind, token_order
 from porter.source.values import ClassRef, Function, Instance, Layer, Src, Val
 
 NAMES = (
@@ -199,8 +199,10 @@ def _arranged(path: FeaturePath) -> list[dict[str, object]]:
     ops: list[dict[str, object]] = []
     previous: tuple[str, float] | None = ("none", 1.0)
     layers: list[dict[str, object]] = []
+    order, mixed = None, False  # behind a Linear only the order of tokens is left to see
     for axes, step in [*_arrangements(path.features), (path.features.axes, None)]:
-        kind = shuffle_kind(axes, grid)
+        kind = previous if mixed and token_order(axes) == order else shuffle_kind(axes, grid)
+        order, mixed = token_order(axes), step is not None and (mixed or step["op"] == "Linear")
         if kind != previous and not (layers and step is None and kind is None):
             ops.extend([{"op": "connector", "layers": layers}] if layers else [])
             layers = []

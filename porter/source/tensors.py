@@ -244,6 +244,11 @@ def shuffle_kind(axes: tuple[Axis, ...], grid: int) -> tuple[str, float] | None:
     return _block_kind(tokens, channels, grid, factor), 1.0 / factor
 
 
+def token_order(axes: tuple[Axis, ...]) -> Axis:
+    """How the tokens lie, over all axes but the channels'."""
+    return _join([piece for axis in axes[:-1] for piece in axis if piece.axis != "batch" and piece.size != 1])
+
+
 def _block_kind(tokens: list[Piece], channels: list[Piece], grid: int, factor: int) -> str:
     rows = Piece("token", grid * factor, grid // factor)
     columns = Piece("token", factor, grid // factor)
