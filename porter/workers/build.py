@@ -40,6 +40,7 @@ def build(payload: dict[str, Any]) -> Built:
     folder = Path(payload["model"])
     trust = bool(payload.get("trust_remote_code"))
     _prefer_cpu()
+    inspect_in_process()
     from vllm.plugins import load_general_plugins
 
     load_general_plugins()
@@ -47,6 +48,14 @@ def build(payload: dict[str, Any]) -> Built:
     synthetic = not trust and make_config_known(folder)
     config = _engine_config(folder, trust, payload)
     return Built(_module(config), config, synthetic)
+
+
+def inspect_in_process() -> None:
+    """vLLM looks at a model class in a child so that it may fork with CUDA later; a worker does not fork."""
+    from vllm.model_executor.models import registry
+
+    if hasattr(registry, "_run_in_subprocess"):
+        registry._run_in_subprocess = lambda function: function()
 
 
 def _prefer_cpu() -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from porter_worker import images, runtime
+from porter_worker.build import inspect_in_process
 
 PROBE = """
 import sys
@@ -250,14 +251,6 @@ class Engine:
         np.savez(str(path), **self.arrays)
         self.arrays = {}
         return str(path)
-
-
-def inspect_in_process() -> None:
-    """vLLM looks at a model class in a child so that it may fork with CUDA later; this engine does not fork."""
-    from vllm.model_executor.models import registry
-
-    if hasattr(registry, "_run_in_subprocess"):
-        registry._run_in_subprocess = lambda function: function()
 
 
 def dense_logprobs(positions: Any) -> Any:
