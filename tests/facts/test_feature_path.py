@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (programs stand on one line each)
 """The path from pixels to the connector, whatever way it is written."""
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ TAPS: dict[str, tuple[str, str, int, str]] = {
 ONE_SHUFFLE = SHUFFLES["six axes"][1]
 
 
-def following(tmp_path: Path, body: str, build: str = SEQUENTIAL, config: dict[str, Any] | None = None, **options: str) -> RepoReading:
+def following(
+    tmp_path: Path, body: str, build: str = SEQUENTIAL, config: dict[str, Any] | None = None, **options: str
+) -> RepoReading:
     return read(write(tmp_path / "repo", model(body, build, **options), config))  # type: ignore[arg-type]
 
 
@@ -109,19 +112,33 @@ def test_spellings_of_the_merge(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", TAPS)
 def test_spellings_of_the_layer(name: str, tmp_path: Path) -> None:
     tower, code, layer, output = TAPS[name]
-    reading = following(
-        tmp_path, joined(code, ONE_SHUFFLE, "return self.proj(x)"), config={"layer": -3}, tower=tower
-    )
+    reading = following(tmp_path, joined(code, ONE_SHUFFLE, "return self.proj(x)"), config={"layer": -3}, tower=tower)
     assert agrees({"op": "tower", "attr": "tower", "layer": layer, "output": output}, ops(reading)[0]), ops(reading)
     assert reading.facts.value("feature_layer") == layer
 
 
 @pytest.mark.parametrize(
     ("cut", "count"),
-    [("x = x[:, 1:]", 1), ("x = x[:, 1:, :]", 1), ("x = x[:, 1:, ...]", 1), ("", 0), ("x = x[:, -64:]", 1), ("x = x[:, -64:, :]", 1)],
+    [
+        ("x = x[:, 1:]", 1),
+        ("x = x[:, 1:, :]", 1),
+        ("x = x[:, 1:, ...]", 1),
+        ("", 0),
+        ("x = x[:, -64:]", 1),
+        ("x = x[:, -64:, :]", 1),
+    ],
 )
 def test_class_token(cut: str, count: int, tmp_path: Path) -> None:
-    config = {"vision_config": {**{"model_type": "clip_vision_model"}, "hidden_size": 16, "image_size": 32, "patch_size": 4, "num_hidden_layers": 5, "num_attention_heads": 2}}
+    config = {
+        "vision_config": {
+            "model_type": "clip_vision_model",
+            "hidden_size": 16,
+            "image_size": 32,
+            "patch_size": 4,
+            "num_hidden_layers": 5,
+            "num_attention_heads": 2,
+        }
+    }
     tail = joined(cut, ONE_SHUFFLE) if count else ""
     build = SEQUENTIAL if count else "self.proj = nn.Linear(16, 24)"
     reading = following(tmp_path, joined(LAST, tail, "return self.proj(x)"), build, config, tower="CLIPVisionModel")
@@ -236,12 +253,17 @@ def test_buffers_that_normalise_pixels(code: str, tmp_path: Path) -> None:
     reading = read(write(tmp_path / "repo", f"{text}\n{indented(helper, 1)}\n"))
     assert agrees({"op": "normalize", "mean": "mean", "std": "std"}, ops(reading)[0]), ops(reading)
     buffers = reading.facts.value("buffers")
-    assert agrees([{"name": "mean", "shape": [1, 3, 1, 1], "persistent": True, "values": [0.5, 0.4, 0.3]}, {"name": "std"}], buffers)
+    assert agrees(
+        [{"name": "mean", "shape": [1, 3, 1, 1], "persistent": True, "values": [0.5, 0.4, 0.3]}, {"name": "std"}],
+        buffers,
+    )
 
 
 def test_other_pixel_arithmetic_is_no_normalisation(tmp_path: Path) -> None:
-    reading = following(tmp_path, joined("pixel_values = pixel_values * 2 - 1", LAST, ONE_SHUFFLE, "return self.proj(x)"))
-    assert [op["op"] for op in ops(reading)][0] == "pixel_arithmetic"
+    reading = following(
+        tmp_path, joined("pixel_values = pixel_values * 2 - 1", LAST, ONE_SHUFFLE, "return self.proj(x)")
+    )
+    assert ops(reading)[0]["op"] == "pixel_arithmetic"
 
 
 def test_an_operator_that_cannot_be_followed_is_not_skipped(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (programs stand on one line each)
 """Hostile repos: `infer` gives a reading or raises PorterError, never anything else; and it runs nothing."""
 
 from __future__ import annotations

@@ -139,7 +139,9 @@ def test_without_code_tokens_are_not_certain(name: str) -> None:
 
 
 def test_code_of_another_repo_is_named() -> None:
-    assert "moonshotai/MoonViT-SO-400M" in reading_of("oguzaybilir__LocateAnything-3B-FineTuning").facts["auto_map"].note
+    assert (
+        "moonshotai/MoonViT-SO-400M" in reading_of("oguzaybilir__LocateAnything-3B-FineTuning").facts["auto_map"].note
+    )
 
 
 def test_a_flag_that_is_off_beats_the_ratio() -> None:

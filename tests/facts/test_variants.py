@@ -69,7 +69,9 @@ def tokens_of(draw: st.DrawFn, style: str) -> Tokens:
         return Tokens()
     after = tuple(f"<extra_{index}>" for index in range(draw(st.integers(0, 4))))
     same = draw(st.booleans())
-    return Tokens(start, end, context, context if same else placeholder, style=style, merges=draw(st.integers(0, 24)), after=after)  # type: ignore[arg-type]
+    return Tokens(
+        start, end, context, context if same else placeholder, style=style, merges=draw(st.integers(0, 24)), after=after
+    )  # type: ignore[arg-type]
 
 
 @SLOW

@@ -27,7 +27,9 @@ def result(code: str | dict[str, str], name: str = "result", file: str = "m.py")
     return plain(value_of(code, name, file))
 
 
-def attribute_of(code: str | dict[str, str], name: str, cls: str = "Model", config: Any = None, file: str = "m.py") -> Val:
+def attribute_of(
+    code: str | dict[str, str], name: str, cls: str = "Model", config: Any = None, file: str = "m.py"
+) -> Val:
     """An attribute of `Model(config)`."""
     from porter.facts.code import json_config
     from porter.source.attributes import instance_attribute

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (programs stand on one line each)
 """What the interpreter makes of short code: values where they are known, Unknown with file and line where not."""
 
 from __future__ import annotations
