@@ -7,8 +7,9 @@ import posixpath
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Union
+from typing import Any, TypeVar, Union
 
+T = TypeVar("T")
 MAX_HOPS = 64
 Node = Union[ast.ClassDef, ast.FunctionDef, ast.expr]
 
@@ -70,8 +71,19 @@ def parse_file(path: str, text: str) -> SourceFile:
     imports: dict[str, tuple[str, str | None]] = {}
     stars: list[str] = []
     for statement in _module_statements(tree.body):
-        _collect(statement, definitions, imports, stars)
+        defined: dict[str, Node] = {}
+        imported: dict[str, tuple[str, str | None]] = {}
+        _collect(statement, defined, imported, stars)
+        _rebind(definitions, defined, imports)
+        _rebind(imports, imported, definitions)
     return SourceFile(path, tree, definitions, imports, tuple(stars))
+
+
+def _rebind(names: dict[str, T], bound: Mapping[str, T], others: dict[str, Any]) -> None:
+    """The last binding of a name is what it means, whether a definition or an import."""
+    names.update(bound)
+    for name in bound:
+        others.pop(name, None)
 
 
 def _module_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
