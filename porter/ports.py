@@ -10,6 +10,7 @@ from porter.changes.manifest import NAME, manifest_path, read_manifest
 from porter.changes.state import STATE
 from porter.errors import TargetError
 from porter.jsontypes import JSONObject
+from porter.planning.names import is_name
 
 Layout = Literal["plugin", "tree"]
 
@@ -30,7 +31,7 @@ class Port:
 
     @property
     def repo(self) -> JSONObject:
-        return cast(JSONObject, self.manifest.get("repo") or {})
+        return cast(JSONObject, self.manifest.get("repo", {}))
 
     def files(self) -> tuple[str, ...]:
         """The paths that porter wrote, relative to `root`."""
@@ -74,12 +75,12 @@ def ported_architectures(root: Path) -> frozenset[str]:
 
 def _open_plugin(root: Path) -> Port:
     manifest = read_manifest(root / NAME)
-    return Port(root.resolve(), "plugin", str(manifest.get("module") or root.name), manifest)
+    return Port(root.resolve(), "plugin", str(manifest["module"]), manifest)
 
 
 def _open(root: Path, layout: Layout, module: str) -> Port:
     path = root / manifest_path(layout, module)
-    if "/" in module or not module or not path.is_file():
+    if not is_name(module) or not path.is_file():
         raise TargetError(f"{root}::{module} is no port: porter wrote no module of that name there", where=str(path))
     return Port(root.resolve(), layout, module, read_manifest(path))
 

@@ -41,7 +41,26 @@ def test_no_port_is_one_line(tmp_path: Path, spec: str) -> None:
     assert "\n" not in caught.value.message
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 99, "files": []}'])
+@pytest.mark.parametrize("spec", ["::..", "::."])
+def test_a_module_that_is_a_way_out_is_no_port(tmp_path: Path, spec: str) -> None:
+    write(tmp_path / "out", "plugin", "thing")
+    with pytest.raises(TargetError, match="is no port"):
+        load_port(f"{tmp_path / 'out'}{spec}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"schema": 99, "files": []}',
+        '{"schema": 1, "files": []}',
+        '{"schema": 1, "files": [], "module": "../.."}',
+        '{"schema": 1, "files": [{}], "module": "thing"}',
+        '{"schema": 1, "files": [], "module": "thing", "repo": []}',
+    ],
+)
 def test_a_broken_manifest_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "porter.json").write_text(text)
     with pytest.raises(TargetError, match=r"porter\.json"):

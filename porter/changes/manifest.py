@@ -13,6 +13,7 @@ from porter.changes.state import STATE, encode
 from porter.errors import TargetError
 from porter.hub.snapshot import RepoRef
 from porter.jsontypes import JSON, JSONObject
+from porter.planning.names import is_name
 from porter.planning.plan import Plan
 
 SCHEMA = 1
@@ -73,9 +74,18 @@ def read_manifest(path: Path) -> JSONObject:
         raise TargetError(f"{path} cannot be read: {error.strerror}", where=str(path)) from error
     except ValueError as error:
         raise TargetError(f"{path} is not valid JSON: {error}", where=str(path)) from error
-    if not isinstance(value, dict) or value.get("schema") != SCHEMA or not isinstance(value.get("files"), list):
+    if not _is_manifest(value):
         raise TargetError(f"{path} was not written by this porter (schema {SCHEMA} expected)", where=str(path))
     return cast(JSONObject, value)
+
+
+def _is_manifest(value: object) -> bool:
+    """Everything that paths are made of is checked: a port may come from anywhere, and undo deletes what it names."""
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA or not is_name(value.get("module")):
+        return False
+    files = value.get("files")
+    listed = isinstance(files, list) and all(isinstance(f, dict) and isinstance(f.get("path"), str) for f in files)
+    return listed and isinstance(value.get("repo", {}), dict)
 
 
 def manifest_path(layout: str, module: str) -> str:

@@ -16,9 +16,10 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from porter.changes.state import checked_path
 from porter.errors import TargetError
 
 Step = Callable[[str], None]
@@ -110,7 +111,7 @@ def _stage_one(root: Path, stage: Path, number: int, operation: Operation) -> di
 
 
 def _forward(root: Path, stage: Path, step: Step) -> None:
-    journal = json.loads((stage / "journal").read_bytes())
+    journal = _journal(root, stage)
     folders: set[Path] = set()
     for number, entry in enumerate(journal["operations"]):
         path = root / entry["path"]
@@ -129,7 +130,7 @@ def _forward(root: Path, stage: Path, step: Step) -> None:
 
 
 def _backward(root: Path, stage: Path) -> None:
-    journal = json.loads((stage / "journal").read_bytes())
+    journal = _journal(root, stage)
     for number, entry in reversed(list(enumerate(journal["operations"]))):
         path, old = root / entry["path"], stage / "old" / str(number)
         if old.exists():
@@ -138,6 +139,20 @@ def _backward(root: Path, stage: Path) -> None:
             path.unlink(missing_ok=True)
     _finish(stage)
     _remove_empty(root, journal["made"])
+
+
+def _journal(root: Path, stage: Path) -> dict[str, Any]:
+    """Raises TargetError for one that leaves the target: it may have come with a folder from anywhere."""
+    try:
+        journal: dict[str, Any] = json.loads((stage / "journal").read_bytes())
+        for entry in journal["operations"]:
+            checked_path(root, entry["path"])
+        outside = [folder for folder in journal["made"] if ".." in PurePosixPath(folder).parts or folder[:1] == "/"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise TargetError(f"{stage} is damaged: {error}", hint="remove it", where=str(stage)) from error
+    if outside:
+        raise TargetError(f"{stage} names folders outside the target", hint="remove it", where=str(stage))
+    return journal
 
 
 def _finish(stage: Path) -> None:

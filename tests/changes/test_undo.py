@@ -100,3 +100,34 @@ def test_undo_after_undo_of_the_files_is_empty(tmp_path: Path) -> None:
 def test_merge_out_keeps_binary_neighbours() -> None:
     now = b"a\xff\nb\nc\nd\ne\nf\nnew\n"
     assert merge_out(b"A\n" + now, now, now.removesuffix(b"new\n")) == b"A\na\xff\nb\nc\nd\ne\nf\n"
+
+
+def test_a_manifest_cannot_make_undo_leave_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "porter.json").write_text('{"schema": 1, "files": [], "module": "../.."}')
+    with pytest.raises(TargetError):
+        undo(plan_undo(load_port(str(out))))
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "journal",
+    [
+        '{"operations": [{"path": "../mine", "existed": false, "delete": true}], "made": []}',
+        '{"operations": [], "made": ["../empty"]}',
+        '{"operations": [{}], "made": []}',
+        "[",
+    ],
+)
+def test_a_journal_cannot_make_undo_leave_its_folder(tmp_path: Path, journal: str) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "out"
+    apply(Plan("", "plugin", "thing", (FileChange("thing/__init__.py", None, "x = 1\n"),)), out)
+    (out / ".porter/thing/journal").mkdir()
+    (out / ".porter/thing/journal/journal").write_text(journal)
+    with pytest.raises(TargetError):
+        plan_undo(load_port(str(out)))
+    assert (tmp_path / "mine").is_file() and (tmp_path / "empty").is_dir()
