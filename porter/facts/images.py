@@ -59,6 +59,9 @@ def _single_tile(facts: list[Fact]) -> list[Fact]:
     scheme = next(fact for fact in facts if fact.name == "resize_scheme")
     if scheme.value != "single":
         return facts
+    if next(fact for fact in facts if fact.name == "image_size").value is None:
+        unclear = Fact("resize_scheme", None, Confidence.UNKNOWN, scheme.evidence, note="no fixed image size is known")
+        return [unclear if fact is scheme else fact for fact in facts]
     implied: dict[str, JSON] = {"min_tiles": 1, "max_tiles": 1, "use_thumbnail": False}
     silent = [fact.name for fact in facts if fact.name in implied and fact.value is None]
     return [

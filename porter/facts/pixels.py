@@ -147,14 +147,20 @@ def rescale_fact(configs: Configs) -> Fact:
     return Fact("rescale", None, Confidence.UNKNOWN)
 
 
+def _called(node: ast.AST) -> str:
+    """The last name of what a call calls, "" for anything else."""
+    target = node.func if isinstance(node, ast.Call) else None
+    return target.attr if isinstance(target, ast.Attribute) else target.id if isinstance(target, ast.Name) else ""
+
+
 def scheme_fact(configs: Configs) -> Fact:
     """How an image becomes tiles: "internvl_tiles" where code cuts crops by a choice among ratios, "single"
     where nothing is cut."""
     resizes: list[Src] = []
     for file in configs.code.run.code.files():
         for node in ast.walk(file.tree):
-            name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-            if name in ("crop", "unfold", "divide_to_patches", "crop_to_patches"):
+            name = _called(node)
+            if name in ("crop", "unfold", "divide_to_patches", "crop_to_patches", "crop_image_to_patches"):
                 place = Src(file.path, where(node), snippet(node))
                 return Fact("resize_scheme", "internvl_tiles", Confidence.LIKELY, evidence((place,)))
             if name in ("resize", "Resize"):

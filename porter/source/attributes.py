@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from porter.source import outside
 from porter.source.codebase import External, ModuleFile, snippet, where
 from porter.source.interpreter import is_unknown
 from porter.source.tensors import Features, HiddenStates, Pixels, TowerOutput, transpose
@@ -53,7 +54,8 @@ def _name_attribute(run: Interpreter, holder: Val, name: str) -> Val:
     """An attribute of a module file or of something outside; a method of a plain value."""
     inner = holder.value
     if isinstance(inner, External):
-        return Val(External(f"{inner.dotted}.{name}"), holder.src)
+        named = outside.constant(External(f"{inner.dotted}.{name}"))
+        return Val(named.value, named.src or holder.src)
     if isinstance(inner, ModuleFile):
         return run.module_name(inner.path, name)
     return Val(Method(holder, name), holder.src)
@@ -82,6 +84,8 @@ def instance_attribute(run: Interpreter, instance: Instance, name: str, place: s
     if name in instance.attrs:
         run.reads.setdefault((id(instance), name), instance.attrs[name])
         return instance.attrs[name]
+    if name == "training":
+        return Val(False)
     found = run.find_method(instance.cls, name)
     if found is not None:
         owner, method = found
@@ -130,6 +134,8 @@ def _class_attribute(run: Interpreter, cls: ClassRef, name: str, holder: Val) ->
 def _layer_attribute(layer: Layer, name: str, holder: Val, place: str) -> Val:
     if name in layer.attrs:
         return layer.attrs[name]
+    if "Output" in layer.cls.name and name in layer.kwargs:
+        return layer.kwargs[name]
     if name == "config":
         config = layer.kwargs.get("config") or (layer.args[0] if layer.args else None)
         if config is not None:

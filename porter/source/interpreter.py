@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from porter.source import outside
 from porter.source.codebase import CodeBase, Definition, External, ModuleFile, snippet, where
 from porter.source.tensors import Features
 from porter.source.values import (
@@ -316,7 +317,7 @@ class Interpreter:
             return self.definition(meaning)
         if isinstance(meaning, ModuleFile):
             return Val(meaning)
-        return Val(meaning if isinstance(meaning, External) else External(name))
+        return outside.constant(meaning if isinstance(meaning, External) else External(name))
 
     def definition(self, found: Definition) -> Val:
         if isinstance(found.node, ast.ClassDef):

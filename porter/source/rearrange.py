@@ -1,4 +1,4 @@
-"""`einops.rearrange` on symbolic features."""
+"""`einops.rearrange` and `torch.einsum` of one operand on symbolic features."""
 
 from __future__ import annotations
 
@@ -83,5 +83,20 @@ def rearrange(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: 
         return args[0] if args else None
     try:
         return Val(rearranged(subject, pattern, given), args[0].src)
+    except ShapeError:
+        return None
+
+
+def einsum(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:
+    """`torch.einsum` of one tensor that only reorders its axes; None for sums and products."""
+    equation = plain(args[0]) if args else None
+    subject = args[1].value if len(args) == 2 else None
+    if not isinstance(subject, Features) or not isinstance(equation, str):
+        return None
+    before, arrow, after = equation.replace(" ", "").partition("->")
+    if not arrow or not before.isalpha() or len(set(before)) != len(before):
+        return None
+    try:
+        return Val(rearranged(subject, f"{' '.join(before)} -> {' '.join(after)}", {}), args[1].src)
     except ShapeError:
         return None

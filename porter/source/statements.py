@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from porter.source import outside
 from porter.source.codebase import Definition, External, ModuleFile, snippet, where
 from porter.source.interpreter import Flow, child_path, is_unknown
 from porter.source.tensors import Features
@@ -226,9 +227,8 @@ def _import_from(run: Interpreter, node: ast.ImportFrom, frame: Frame) -> Flow |
         if isinstance(meaning, Definition):
             frame.names[name] = run.definition(meaning)
         else:
-            frame.names[name] = Val(
-                meaning if isinstance(meaning, (External, ModuleFile)) else External(f"{module}.{alias.name}")
-            )
+            named = meaning if isinstance(meaning, External) else External(f"{module}.{alias.name}")
+            frame.names[name] = Val(meaning) if isinstance(meaning, ModuleFile) else outside.constant(named)
     return None
 
 

@@ -6,10 +6,11 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from porter.source import outside
 from porter.source.codebase import External, snippet, where
 from porter.source.interpreter import is_unknown
 from porter.source.tensors import Features, HiddenStates, Pixels, ShapeError, TowerOutput, drop_tokens, every
-from porter.source.values import ConstTensor, Layer, Val, unknown
+from porter.source.values import ConstTensor, Layer, Src, Val, unknown
 
 if TYPE_CHECKING:
     from porter.source.interpreter import Frame, Interpreter
@@ -34,9 +35,11 @@ def subscript(run: Interpreter, holder: Val, node: ast.Subscript, frame: Frame) 
 def _container(inner: Any, key: Val, holder: Val, node: ast.Subscript, frame: Frame) -> Val:
     place = f"{frame.file} {where(node)}"
     if isinstance(inner, External):
+        if inner.name in outside.ACTIVATION_TABLES and isinstance(key.value, str):
+            return outside.activation(key.value, Src(frame.file, where(node), snippet(node)))
         return Val(External(f"{inner.dotted}[{key.value if isinstance(key.value, (str, int)) else ''}]"), holder.src)
     if isinstance(inner, Layer):
-        inner = inner.items
+        inner = [*inner.args, *inner.kwargs.values()] if "Output" in inner.cls.name else inner.items
     if is_unknown(key):
         return unknown(snippet(node), place)
     if isinstance(inner, dict):

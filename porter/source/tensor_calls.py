@@ -6,9 +6,9 @@ from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from porter.source import layers
+from porter.source import layers, outside
 from porter.source.inside import with_class_token
-from porter.source.rearrange import rearrange
+from porter.source.rearrange import einsum, rearrange
 from porter.source.tensors import (
     Features,
     Pixels,
@@ -150,6 +150,11 @@ def _activation(name: str) -> Handler:
     return handler
 
 
+def _named_activation(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:
+    name = plain(args[0]) if args else None
+    return outside.activation(name, place) if isinstance(name, str) else None
+
+
 def _cat(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:
     items = args[0].value if args and isinstance(args[0].value, (list, tuple)) else None
     if not items:
@@ -243,6 +248,7 @@ TENSOR_METHODS: dict[str, Handler] = {
     "permute": _shaping(lambda tensor, numbers: permute(tensor, numbers)),
     "transpose": _shaping(lambda tensor, numbers: transpose(tensor, numbers[0], numbers[1])),
     "swapaxes": _shaping(lambda tensor, numbers: transpose(tensor, numbers[0], numbers[1])),
+    "swapdims": _shaping(lambda tensor, numbers: transpose(tensor, numbers[0], numbers[1])),
     "flatten": _shaping(lambda tensor, numbers: flatten(tensor, *(numbers or [0]))),
     "unflatten": _shaping(
         lambda tensor, numbers: reshape(
@@ -289,5 +295,13 @@ FUNCTIONS: dict[str, Handler] = {
     "torch.nn.functional.gelu": _activation("GELU"),
     "torch.nn.functional.silu": _activation("SiLU"),
     "torch.nn.functional.relu": _activation("ReLU"),
+    "torch.nn.functional.tanh": _activation("Tanh"),
+    "torch.nn.functional.sigmoid": _activation("Sigmoid"),
+    "torch.relu": _activation("ReLU"),
+    "torch.tanh": _activation("Tanh"),
+    "torch.sigmoid": _activation("Sigmoid"),
+    "torch.nn.functional.dropout": _same,
+    "torch.einsum": einsum,
+    "*.get_activation": _named_activation,
     "einops.rearrange": rearrange,
 }
