@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from porter.errors import WorkerError
@@ -51,6 +51,8 @@ class Limits:
 
 
 REMOTE_CODE_LIMITS = Limits(address_space=64 << 30, cpu_seconds=3600, file_size=16 << 30)
+# A GPU's driver reserves more addresses than any bound would leave it.
+ENGINE_LIMITS = replace(REMOTE_CODE_LIMITS, address_space=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,20 @@ if TYPE_CHECKING:
     from porter.weights.report import WeightsReport
 
 
+PACKAGES = ("vllm", "torch", "transformers")
+
+
 @dataclass(frozen=True, slots=True)
 class Placed:
     """A port as a worker sees it: `plugin` (folder, module), an overlay of a source tree, or vLLM's own class."""
 
     plugin: tuple[Path, str] | None = None
     overlay: tuple[Path, ...] = ()
+
+    @property
+    def own_config(self) -> bool:
+        """Whether the port brings a config class (a tree port's own stands in its tree)."""
+        return self.plugin is not None and (self.plugin[0] / self.plugin[1] / "configuration.py").is_file()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +85,23 @@ def accepted(model: Path, placed: Placed, bench: Bench) -> tuple[Target, ...]:
     from porter.process import run_worker
 
     payload: JSONObject = {"model": str(model), "trust_remote_code": bench.trust, "dtype": "float32"}
-    return targets_of(parameters_of(run_worker("parameters", payload, settings=bench.worker(placed))))
+    settings = limited(bench.worker(placed), bench)
+    return targets_of(parameters_of(run_worker("parameters", payload, settings=settings)))
+
+
+def limited(settings: WorkerSettings, bench: Bench) -> WorkerSettings:
+    """The limits of a worker that may run the repo's code."""
+    from porter.process import REMOTE_CODE_LIMITS
+
+    return replace(settings, limits=REMOTE_CODE_LIMITS) if bench.trust else settings
 
 
 def saved_by_code(model: Path, reading: RepoReading, bench: Bench) -> tuple[TensorInfo, ...]:
     """What the repo's own code would save for this config: names and shapes."""
-    from porter.process import REMOTE_CODE_LIMITS, run_worker
+    from porter.process import run_worker
 
     payload: JSONObject = {"model": str(model), "native": not reading.snapshot.auto_map}
-    settings = replace(bench.worker(), limits=REMOTE_CODE_LIMITS)
-    answer = run_worker("checkpoint", payload, settings=settings)
+    answer = run_worker("checkpoint", payload, settings=limited(bench.worker(), bench))
     rows = cast("list[tuple[str, list[int]]]", answer["tensors"])
     return tuple(TensorInfo(name, "", "F32", tuple(shape)) for name, shape in rows)
 
@@ -139,7 +154,8 @@ def smoke(reading: RepoReading, placed: Placed, tree: Tree, bench: Bench, option
     from porter.smoke.ladder import Subject, smoke_test
     from porter.vllm_tree import read_contract
 
-    subject = Subject(reading, placed.plugin, placed.overlay, read_contract(tree).text("embed_method"))
+    method = read_contract(tree).text("embed_method")
+    subject = Subject(reading, placed.plugin, placed.overlay, method, placed.own_config)
     return smoke_test(subject, bench.worker(Placed(overlay=placed.overlay)), options)
 
 
@@ -167,7 +183,7 @@ class Proof:
         kept = ("weights", "seeds", "tolerance", "not_proven")
         return {
             "parity": {key: parity.get(key) for key in kept} if isinstance(parity, dict) else None,
-            "versions": engine.get("versions") if isinstance(engine, dict) else None,
+            "versions": {name: engine.get(name) for name in PACKAGES} if isinstance(engine, dict) else None,
         }
 
 

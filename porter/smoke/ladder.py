@@ -12,7 +12,7 @@ from typing import cast
 from porter.errors import UsageError, WorkerError
 from porter.facts.reading import RepoReading
 from porter.jsontypes import JSON, JSONObject
-from porter.process import REMOTE_CODE_LIMITS, WorkerSettings, plugin_path, run_worker
+from porter.process import ENGINE_LIMITS, REMOTE_CODE_LIMITS, WorkerSettings, plugin_path, run_worker
 from porter.proof.compare import NEVER_PROVEN, Parity, Row, judge
 from porter.smoke.inputs import prompts, tiling
 from porter.smoke.report import Rung, RungStatus, SmokeReport
@@ -42,15 +42,14 @@ class Subject:
 
     `plugin` is (folder that contains the package, module), `path` are further entries for the worker's module path (an
     overlay of a source tree); neither: vLLM's own class. `embed_method` is the tree's name for it (its contract).
-    `needs_trust`: vLLM itself starts with the repo's code, where that is trusted; by default unless a plugin serves it,
-    which brings a config class of its own.
+    `own_config`: the plugin brings a config class, so that vLLM itself never needs the repo's code.
     """
 
     reading: RepoReading
     plugin: tuple[Path, str] | None = None
     path: tuple[Path, ...] = ()
     embed_method: str = "embed_multimodal"
-    needs_trust: bool | None = None
+    own_config: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +148,7 @@ class _Run:
             "model": str(self.folder / "model"),
             "out": str(self.out),
             "native": self.native,
+            "trust_remote_code": self.options.trust,
             "facts": known,
             "sets": [{"name": name, "seed": self.options.seed + index} for index, name in enumerate(SETS)],
             "steps": STEPS,
@@ -181,7 +181,7 @@ class _Run:
             "max_model_len": self.tiny.max_model_len,
             "max_images": 2,
             "embed_method": self.subject.embed_method,
-            "trust_remote_code": self.options.trust and self._needs_trust(),
+            "trust_remote_code": self._runs_repo_code,
             "own_modules": [self.subject.plugin[1]] if self.subject.plugin else [],
         }
         seen = _Seen(self.options.on_event)
@@ -194,15 +194,17 @@ class _Run:
             rungs, list
         ) else (), answer
 
-    def _needs_trust(self) -> bool:
-        asked = self.subject.needs_trust
-        return self.subject.plugin is None if asked is None else asked
+    @property
+    def _runs_repo_code(self) -> bool:
+        """Whether vLLM itself executes the repo's code, for its config class."""
+        return self.options.trust and (self.subject.plugin is None or not self.subject.own_config)
 
     def _engine_settings(self) -> WorkerSettings:
         path = self.subject.path
         if self.subject.plugin is not None:
             path = (*plugin_path(*self.subject.plugin, self.settings.scratch), *path)
-        return replace(self.settings, path=(*path, *self.settings.path))
+        limits = ENGINE_LIMITS if self._runs_repo_code else self.settings.limits
+        return replace(self.settings, path=(*path, *self.settings.path), limits=limits)
 
     def parity(self, rungs: tuple[Rung, ...], reference: Reference | None, answer: JSONObject) -> Parity:
         """The comparison, or why there is none."""

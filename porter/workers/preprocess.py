@@ -43,16 +43,16 @@ def auto_map_entry(folder: Path, key: str) -> str | None:
     return None
 
 
-def ways(folder: Path, facts: dict[str, Any]) -> Iterator[tuple[str, Way]]:
-    """(where it comes from, how) in order of trust; `rewritten from facts` is the last."""
-    entry = auto_map_entry(folder, "AutoProcessor")
+def ways(folder: Path, facts: dict[str, Any], *, trust: bool) -> Iterator[tuple[str, Way]]:
+    """(where it comes from, how), the repo's own code first; `rewritten from facts` is the last."""
+    entry = auto_map_entry(folder, "AutoProcessor") if trust else None
     if entry:
-        yield f"processor {entry}", _lazy(lambda: _processor(folder))
-    entry = auto_map_entry(folder, "AutoImageProcessor")
+        yield f"processor {entry}", _lazy(lambda: _processor(folder, trust))
+    entry = auto_map_entry(folder, "AutoImageProcessor") if trust else None
     if entry:
         yield f"image processor {entry}", _lazy(lambda: _image_processor(folder, entry))
-    elif not entry and facts.get("native"):
-        yield "processor of transformers", _lazy(lambda: _processor(folder))
+    elif facts.get("native"):
+        yield "processor of transformers", _lazy(lambda: _processor(folder, trust))
     yield from _code_ways(facts)
     if facts.get("resize_scheme") == "single" and (folder / "preprocessor_config.json").is_file():
         yield "image processor of transformers", _lazy(lambda: _image_processor(folder, None))
@@ -70,10 +70,10 @@ def _lazy(make: Callable[[], Way]) -> Way:
     return way
 
 
-def _processor(folder: Path) -> Way:
+def _processor(folder: Path, trust: bool) -> Way:
     from transformers import AutoProcessor
 
-    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=trust)
 
     def way(prompt: str, images: list[Any]) -> Inputs:
         made = processor(text=[prompt], images=images, return_tensors="pt")
@@ -91,7 +91,7 @@ def _image_processor(folder: Path, entry: str | None) -> Way:
     else:
         from transformers import AutoImageProcessor
 
-        processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)
+        processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
 
     def one(image: Any) -> Any:
         made = processor(images=image, return_tensors="pt")

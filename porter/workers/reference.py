@@ -1,6 +1,6 @@
 """Job: run the repo's own model on random weights and keep what it computes. Executes the repo's code; knows no vLLM.
 
-Request  {model, out, native, facts, sets: [{name, seed}], steps, prompts: [{name, text, images}]}
+Request  {model, out, native, trust_remote_code, facts, sets: [{name, seed}], steps, prompts: [{name, text, images}]}
 Answer   {model_class, shims, preprocessing, proven_preprocessing, banned, notes, sets: [{name, weights, results}]}
 
 `weights` is a safetensors file under the repo's own tensor names; `results` an .npz with, per prompt, `ids` (prompt
@@ -34,7 +34,8 @@ def model_class(folder: Path, config_doc: dict[str, Any], native: bool) -> Any:
     references.sort(key=lambda reference: reference.rpartition(".")[2] not in architectures)
     if references and not native:
         return get_class_from_dynamic_module(references[0], str(folder))
-    found = [getattr(transformers, name) for name in architectures if hasattr(transformers, name)]
+    known = (getattr(transformers, str(name), None) for name in architectures)
+    found = [cls for cls in known if isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel)]
     if not found:
         raise LookupError(f"neither auto_map nor transformers has a class for {architectures}")
     return found[0]
@@ -161,7 +162,8 @@ class Reference:
         self.source = ""
         self.way: preprocess.Way | None = None
         self.model = build(self.folder, bool(payload.get("native")), self.used)
-        self.tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=True)
+        self.trust = bool(payload["trust_remote_code"])
+        self.tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=self.trust)
         context = self.facts.get("image_context_token")
         context_id = self.tokenizer.convert_tokens_to_ids(context) if context else None
         self.banned = [context_id] if isinstance(context_id, int) else []
@@ -171,7 +173,7 @@ class Reference:
         """Inputs by the first way that works; that way is kept."""
         if self.way is not None:
             return self.way(prompt, pictures)
-        for source, way in preprocess.ways(self.folder, {**self.facts, "native": self.facts.get("native")}):
+        for source, way in preprocess.ways(self.folder, self.facts, trust=self.trust):
             try:
                 made = way(prompt, pictures)
             except Exception as error:
