@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from porter import __version__
@@ -25,7 +25,6 @@ class DoctorResult(Result):
     tools: JSONObject
     hub: JSONObject
     problem: str = ""
-    notes: tuple[str, ...] = field(default=())
 
     def to_json(self) -> JSONObject:
         return {
@@ -43,6 +42,7 @@ class DoctorResult(Result):
 
 def doctor(settings: Settings, talk: Talk | None = None) -> DoctorResult:
     """Never fails on a machine without vLLM: that is an answer too."""
+    from porter.hub.session import hub_settings
     from porter.process import run_worker
 
     talk = talk or Silent()
@@ -58,7 +58,7 @@ def doctor(settings: Settings, talk: Talk | None = None) -> DoctorResult:
         vllm=vllm,
         machine=machine,
         tools=_tools(settings.python),
-        hub=_hub(),
+        hub=hub_settings(),
         problem=problem,
         failed=not machine,
         log=settings.log,
@@ -79,14 +79,3 @@ def _tools(python: str) -> JSONObject:
     """Where each tool is, beside the interpreter or on PATH; None when it is nowhere."""
     beside = str(Path(python).parent)
     return {name: shutil.which(name, path=beside) or shutil.which(name) for name in TOOLS}
-
-
-def _hub() -> JSONObject:
-    from huggingface_hub import constants, get_token
-
-    return {
-        "endpoint": constants.ENDPOINT,
-        "cache": str(constants.HF_HUB_CACHE),
-        "offline": bool(constants.HF_HUB_OFFLINE),
-        "token": get_token() is not None,
-    }

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
-from huggingface_hub import get_session, set_client_factory
+from huggingface_hub import constants, get_session, get_token, set_client_factory
 from huggingface_hub.utils import disable_progress_bars
 from huggingface_hub.utils import logging as hub_logging
 
 from porter.hub.failures import Busy, CutShort, is_transport
+from porter.jsontypes import JSONObject
 
 Result = TypeVar("Result")
 
@@ -20,6 +21,16 @@ LONGEST_WAIT = 60.0
 TRANSPORT_TRIES = 3
 TIMEOUT = 20.0
 """Seconds for connecting and between two packets; huggingface_hub's own session waits for ever."""
+
+
+def hub_settings() -> JSONObject:
+    """huggingface_hub's own settings as they hold now; nothing is asked of the network."""
+    return {
+        "endpoint": constants.ENDPOINT,
+        "cache": str(constants.HF_HUB_CACHE),
+        "offline": bool(constants.HF_HUB_OFFLINE),
+        "token": get_token() is not None,
+    }
 
 
 @cache

@@ -41,7 +41,7 @@ def _words(value: JSON) -> str:
 
 def _advice(result: DoctorResult) -> str:
     if result.vllm is None:
-        return "inspect needs a vLLM to read: --tree DIR, --vllm DIR or --python PATH"
+        return "inspect needs a vLLM to read: --vllm DIR or --python PATH"
     device = result.machine.get("device")
     kind = device.get("kind") if isinstance(device, dict) else "none"
     return {
