@@ -161,3 +161,12 @@ def test_no_color_and_no_terminal_give_plain_text() -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_verbose_says_more_on_stderr_and_the_same_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["inspect", str(ROOT / "examples/skylark-vl"), "--json"])
+    usual = capsys.readouterr()
+    main(["inspect", str(ROOT / "examples/skylark-vl"), "--json", "--verbose"])
+    more = capsys.readouterr()
+    assert more.out == usual.out
+    assert "4 Python files" in more.err and "Python files" not in usual.err

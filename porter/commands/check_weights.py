@@ -44,7 +44,7 @@ def check_weights(request: CheckWeightsRequest, talk: Talk | None = None) -> Che
     repo, commit = repo_of(request.choice, port)
     with scratch(request.settings) as room:
         bench = Bench(request.settings, room, talk, request.trust)
-        place = place_of(port, tree_of(port, request.settings), bench)
+        place = place_of(port, tree_of(port, request.settings, talk), bench)
         reports = []
         for name, revision in ((repo, request.settings.revision or commit), *((other, None) for other in request.also)):
             snapshot = _snapshot(name, revision, request, talk)

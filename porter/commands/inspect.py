@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from porter.commands.reading import ModelResult, read_repo
+from porter.commands.reading import ModelResult, read_repo, read_tree
 from porter.commands.session import Settings, Silent, Talk
 from porter.errors import TreeError
 from porter.overrides import save_facts
@@ -29,9 +29,8 @@ def inspect(request: InspectRequest, talk: Talk | None = None) -> ModelResult:
         talk.note(f"wrote {request.save_facts}")
     try:
         from porter.families.verdict import decide
-        from porter.vllm_tree import locate
 
-        tree = locate(None, request.settings.vllm, request.settings.python)
+        tree = read_tree(None, request.settings, talk)
         return ModelResult(reading=reading, verdict=decide(reading, tree))
     except TreeError as error:
         return ModelResult(reading=reading, error=error)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from porter.commands.reading import ModelResult, open_questions, read_repo, settled
+from porter.commands.reading import ModelResult, open_questions, read_repo, read_tree, settled
 from porter.commands.session import Scratch, Settings, Silent, Talk, scratch
 from porter.errors import PorterError, Refused, TargetError, UsageError
 from porter.facts.model import Fact
@@ -75,7 +75,7 @@ class Way:
 
     def walk(self) -> None:
         reading = self.read()
-        tree = self.tree()
+        tree = read_tree(self.request.tree, self.request.settings, self.talk)
         verdict = self.decide(reading, tree)
         if verdict.level == "refuse":
             raise Refused(f"{reading.snapshot.repo.id}: {'; '.join(verdict.reasons[:2])}")
@@ -97,11 +97,6 @@ class Way:
         }
         self.found = replace(self.found, reading=reading)
         return reading
-
-    def tree(self) -> Tree:
-        from porter.vllm_tree import locate
-
-        return locate(self.request.tree, self.request.settings.vllm, self.request.settings.python)
 
     def decide(self, reading: RepoReading, tree: Tree) -> Verdict:
         from porter.families.verdict import decide

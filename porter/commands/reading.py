@@ -17,6 +17,7 @@ from porter.planning.plan import FileChange, OpenItem, Plan
 if TYPE_CHECKING:
     from porter.facts import RepoReading
     from porter.families.base import Verdict
+    from porter.vllm_tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,19 @@ def read_repo(repo: str, settings: Settings, talk: Talk, commit: str | None = No
     from porter.hub import snapshot_of
 
     talk.note(f"reading {repo}")
-    return infer(snapshot_of(repo, revision=settings.revision or commit, offline=settings.offline))
+    snapshot = snapshot_of(repo, revision=settings.revision or commit, offline=settings.offline)
+    talk.detail(f"{snapshot.repo.folder or snapshot.repo.id}, commit {snapshot.repo.commit or 'none'}")
+    talk.detail(f"{len(snapshot.python)} Python files, {len(snapshot.tensors.tensors)} tensors")
+    return infer(snapshot)
+
+
+def read_tree(target: Path | None, settings: Settings, talk: Talk) -> Tree:
+    """The vLLM that is compared with; `target` is a source tree to write into. Raises TreeError."""
+    from porter.vllm_tree import locate
+
+    tree = locate(target, settings.vllm, settings.python)
+    talk.detail(f"vLLM {tree.version} ({tree.layout}) in {tree.package}")
+    return tree
 
 
 def settled(reading: RepoReading, facts_file: Path | None, options: Sequence[str]) -> RepoReading:

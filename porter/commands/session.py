@@ -27,6 +27,9 @@ class Talk(Protocol):
 
     def note(self, text: str) -> None: ...
 
+    def detail(self, text: str) -> None:
+        """Only for who asked for more (`--verbose`)."""
+
     def confirm(self, question: str) -> bool: ...
 
     def ask(self, question: str) -> str: ...
@@ -41,6 +44,9 @@ class Silent:
     interactive: bool = False
 
     def note(self, text: str) -> None:
+        return None
+
+    def detail(self, text: str) -> None:
         return None
 
     def confirm(self, question: str) -> bool:

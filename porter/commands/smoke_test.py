@@ -48,7 +48,7 @@ def smoke_test(request: SmokeTestRequest, talk: Talk | None = None) -> SmokeTest
     repo, commit = repo_of(request.choice, port)
     with scratch(request.settings) as room:
         bench = Bench(request.settings, room, talk, request.trust, request.timeout)
-        tree = tree_of(port, request.settings)
+        tree = tree_of(port, request.settings, talk)
         place = place_of(port, tree, bench)
         reading = read_repo(repo, request.settings, talk, commit)
         reading = with_recorded(reading, port.manifest.get("overrides") if port else None)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from porter.commands.session import Settings
+from porter.commands.reading import read_tree
+from porter.commands.session import Settings, Talk
 from porter.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,11 +47,9 @@ def repo_of(choice: PortChoice, port: Port | None) -> tuple[str, str | None]:
     return str(recorded.get("id")), commit if isinstance(commit, str) else None
 
 
-def tree_of(port: Port | None, settings: Settings) -> Tree:
+def tree_of(port: Port | None, settings: Settings, talk: Talk) -> Tree:
     """The tree that a port lives in or runs against."""
-    from porter.vllm_tree import locate
-
-    return locate(port.root if port is not None and port.layout == "tree" else None, settings.vllm, settings.python)
+    return read_tree(port.root if port is not None and port.layout == "tree" else None, settings, talk)
 
 
 def place_of(port: Port | None, tree: Tree, bench: Bench) -> Placed:
