@@ -8,8 +8,9 @@ import pytest
 
 from porter.changes import apply
 from porter.errors import TargetError
+from porter.jsontypes import JSONObject
 from porter.planning.plan import FileChange, Plan
-from porter.ports import find_port, load_port
+from porter.ports import find_port, load_port, ported_architectures
 
 
 def write(root: Path, layout: str, module: str) -> None:
@@ -65,3 +66,11 @@ def test_a_broken_manifest_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "porter.json").write_text(text)
     with pytest.raises(TargetError, match=r"porter\.json"):
         find_port(tmp_path)
+
+
+def test_a_tree_tells_which_architectures_it_has_from_porter(tmp_path: Path) -> None:
+    facts: JSONObject = {"architecture": {"value": "ThingForCausalLM"}}
+    plan = Plan("", "tree", "thing", (FileChange("thing/x.py", None, "x\n"),), (), {"facts": facts})
+    assert ported_architectures(tmp_path) == frozenset()
+    apply(plan, tmp_path)
+    assert ported_architectures(tmp_path) == {"ThingForCausalLM"}
