@@ -67,17 +67,22 @@ def inferred_rules(provisional: Plan, reading: RepoReading, bench: Bench) -> Inf
     A checkpoint that nobody has seen is stood in for by what the repo's own code would save, if that is trusted.
     """
     from porter.changes import apply
+    from porter.planning.build import inferable
     from porter.weights.check import Against, infer_for
 
     folder = bench.room.folder / "provisional"
     apply(provisional, folder)
     plugin = (folder, provisional.module)
-    if reading.snapshot.tensors.tensors:
-        return infer_for(reading.snapshot, bench.worker(), Against(plugin, trust=bench.trust))
+    snapshot = reading.snapshot
+    if snapshot.tensors.tensors:
+        table = replace(snapshot.tensors, tensors=inferable(snapshot.tensors.tensors, reading))
+        return infer_for(replace(snapshot, tensors=table), bench.worker(), Against(plugin, trust=bench.trust))
     if not bench.trust:
         return Inferred()
     model = tiny_folder(reading, bench)
-    return infer_mapper(saved_by_code(model, reading, bench), accepted(model, Placed(plugin), bench))
+    return infer_mapper(
+        inferable(saved_by_code(model, reading, bench), reading), accepted(model, Placed(plugin), bench)
+    )
 
 
 def accepted(model: Path, placed: Placed, bench: Bench) -> tuple[Target, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ from porter.changes.manifest import build_manifest
 from porter.errors import Refused
 from porter.facts.reading import RepoReading
 from porter.families.base import Verdict
+from porter.hub.snapshot import TensorInfo
 from porter.jsontypes import JSON
 from porter.planning.plan import OpenItem, Plan
 from porter.planning.plugin import plugin_files
@@ -39,14 +40,14 @@ def plan_port(
 ) -> Plan:
     """The plan of a port. Raises Refused when the verdict is no port."""
     spec = port_spec(reading, verdict, tree, rules)
-    todo = open_items(reading, verdict, spec)
+    todo = open_items(reading, verdict)
     if options.layout == "plugin":
         own = options.own_config is not False
         changes = plugin_files(reading, verdict, spec, tree.version, todo, own_config=own)
     else:
         from porter.planning.tree_port import tree_files
 
-        changes = tree_files(reading, verdict, spec, tree, options.own_config, options.repo_id)
+        changes = tree_files(reading, spec, tree, options.own_config, options.repo_id)
     return Plan(
         str(target), options.layout, spec.names.module, changes, todo, _manifest(reading, verdict, tree, spec, options)
     )
@@ -80,6 +81,17 @@ def draft_rules(reading: RepoReading) -> NameRules:
     return NameRules(prefix={**_connector_rules(reading), **rules})
 
 
+def inferable(tensors: Sequence[TensorInfo], reading: RepoReading) -> tuple[TensorInfo, ...]:
+    """The tensors from which a mapper is inferred: without a pooling head, which the tree's towers take and drop.
+
+    Left in, its attention would be taken for that of a layer.
+    """
+    towers = reading.facts.value("vision_tower")
+    prefixes = [item.get("prefix") for item in (towers if isinstance(towers, list) else []) if isinstance(item, dict)]
+    heads = tuple(f"{prefix}.{inner}head." for prefix in prefixes if prefix for inner in ("", "vision_model."))
+    return tuple(tensor for tensor in tensors if not (heads and tensor.name.startswith(heads)))
+
+
 def _connector_rules(reading: RepoReading) -> dict[str, str | None]:
     """Named connector layers onto the indices of the port's sequence."""
     fact = reading.facts.value("connector")
@@ -93,7 +105,7 @@ def _connector_rules(reading: RepoReading) -> dict[str, str | None]:
     return found
 
 
-def open_items(reading: RepoReading, verdict: Verdict, spec: PortSpec) -> tuple[OpenItem, ...]:
+def open_items(reading: RepoReading, verdict: Verdict) -> tuple[OpenItem, ...]:
     """What a person still has to settle."""
     match = verdict.match
     names = match.uses if match is not None else ()
