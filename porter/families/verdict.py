@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from porter.errors import PorterError
 from porter.facts.model import Confidence
-from porter.families.base import Level, Match, ReadingLike, Verdict, used_guesses
+from porter.families.base import Match, ReadingLike, Verdict, used_guesses
 from porter.families.classes import assignments, dotted, read_file
 from porter.families.internvl.anchors import read_anchors
 from porter.families.internvl.family import match_base
@@ -15,6 +15,8 @@ from porter.families.library import library_beside
 from porter.jsontypes import JSON
 from porter.vllm_tree.registry import Architecture, architectures
 from porter.vllm_tree.tree import Tree
+
+Judge = Callable[[ReadingLike, Tree, "Match | None"], "Verdict | None"]
 
 LAYOUT_UNSEEN = "weights layout not seen"
 HARMLESS = frozenset({"config"})
@@ -39,7 +41,8 @@ def decide(reading: ReadingLike, tree: Tree, ported: frozenset[str] = frozenset(
     best = ranked[0] if ranked else None
     runner_up = ranked[1].family if len(ranked) > 1 else None
     own = _architecture(reading) in ported
-    for judge in (_nameless, _text_only, *(() if own else (_known, _removed))):
+    judges: tuple[Judge, ...] = (_nameless, _text_only) if own else (_nameless, _text_only, _known, _removed)
+    for judge in judges:
         verdict = judge(reading, tree, best)
         if verdict is not None:
             return verdict
@@ -101,7 +104,7 @@ def _known(reading: ReadingLike, tree: Tree, best: Match | None) -> Verdict | No
         else list(_strangers(reading, tree, entry))
     )
     if wrong:
-        return _named_only(reading, tree, entry, best, wrong)
+        return _named_only(entry, best, wrong)
     return _supported(reading, entry, own)
 
 
@@ -175,7 +178,7 @@ def _supported(reading: ReadingLike, entry: Architecture, own: Match | None) -> 
     return Verdict("supported", sure, tuple(reasons), match=own)
 
 
-def _named_only(reading: ReadingLike, tree: Tree, entry: Architecture, best: Match | None, wrong: list[str]) -> Verdict:
+def _named_only(entry: Architecture, best: Match | None, wrong: list[str]) -> Verdict:
     """The name is in the tree, the parts are others: a port when a family fits, else a refusal."""
     reasons = (f"{entry.name} is in this vLLM, but its parts differ", *wrong)
     if best is not None and best.fits:
@@ -212,9 +215,8 @@ def _refuse(reading: ReadingLike, tree: Tree, best: Match | None, runner_up: str
     reasons = [*missing, *_blockers(best)]
     if best is not None:
         reasons.append(f"the nearest class to read is {best.model_class} in {best.module}.py")
-    backend = _backend_candidate(reading, tree)
-    level: Level = "refuse"
-    return Verdict(level, Confidence.LIKELY, (*reasons, *backend), runner_up=runner_up, match=best)
+    reasons += _backend_candidate(reading, tree)
+    return Verdict("refuse", Confidence.LIKELY, tuple(reasons), runner_up=runner_up, match=best)
 
 
 def _blockers(match: Match | None) -> tuple[str, ...]:

@@ -17,6 +17,12 @@ def text(value: str) -> str:
     return plain
 
 
+def raw(value: str) -> str:
+    """A string literal for a regular expression: raw where that can be."""
+    plain = value.isprintable() and '"' not in value and not value.endswith("\\")
+    return f'r"{value}"' if plain else text(value)
+
+
 def literal(value: JSON) -> str:
     """Any JSON value as a Python expression on one line."""
     if isinstance(value, str):

@@ -7,6 +7,7 @@ from typing import Any
 from porter.planning import layout
 from porter.planning.names import is_name
 from porter.planning.spec import PortSpec, Source
+from porter.weights.mapper import NameRules, mapper_field
 
 MODELS = "vllm.model_executor.models"
 RESAMPLING = {0: "NEAREST", 1: "LANCZOS", 2: "BILINEAR", 3: "BICUBIC", 4: "BOX", 5: "HAMMING"}
@@ -34,7 +35,7 @@ class Imports:
         sections: list[dict[str, set[str]]] = [{}, {}, {}, {}]
         for module, names in self.modules.items():
             sections[_section(module)][module] = names
-        standard = {name for name in self.plain if name in ("math",)}
+        standard = self.plain & {"re"}
         shown = [layout.imports(sections[0], standard), layout.imports(sections[1], self.plain - standard)]
         shown += [layout.imports(section) for section in sections[2:]]
         return "\n\n".join(section for section in shown if section)
@@ -71,11 +72,11 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
         "uses_image_config": any(source.kind == "processor" for source in spec.tiling.values()),
         "connector_locals": connector_locals(spec),
         "normalise": _normalise(spec),
-        "mapper": mapper(spec),
+        "mapper": mapper(spec.rules),
         "resample": RESAMPLING[spec.pixels.resample] if spec.pixels else None,
         "own_tiles": spec.pixels is not None and spec.pixels.resample != BICUBIC,
         "bare": not (
-            mapper(spec)
+            spec.rules
             or spec.tokens.placeholder
             or spec.buffers
             or spec.unbuilt_layers
@@ -167,18 +168,28 @@ def _normalise(spec: PortSpec) -> str | None:
     )
 
 
-def mapper(spec: PortSpec) -> str | None:
+def mapper(rules: NameRules) -> str | None:
     """`hf_to_vllm_mapper`, when there is anything to rename or drop."""
-    fields = {"substr": spec.rules.substr, "prefix": spec.rules.prefix, "suffix": spec.rules.suffix}
-    parts = [(name, rules) for name, rules in fields.items() if rules]
-    if not parts:
+    tables: dict[str, list[str]] = {}
+    for kind, old, new in rules.steps():
+        tables.setdefault(mapper_field(kind), []).append(_rule(kind, old, new))
+    if not tables:
         return None
     lines = ["    hf_to_vllm_mapper = WeightsMapper("]
-    for name, rules in parts:
-        lines.append(f"        orig_to_new_{name}={{")
-        lines += [f"            {layout.text(old)}: {layout.literal(new)}," for old, new in rules.items()]
-        lines.append("        }" + ("," if len(parts) > 1 else ""))
+    for name, entries in tables.items():
+        lines += [f"        {name}={{", *entries, "        }" + ("," if len(tables) > 1 else "")]
     return "\n".join([*lines, "    )"])
+
+
+def _rule(kind: str, old: str, new: str | None) -> str:
+    """One entry of a mapper's table."""
+    if kind != "regex":
+        return f"            {layout.text(old)}: {layout.literal(new)},"
+    value = "None" if new is None else layout.raw(new)
+    one = f"            re.compile({layout.raw(old)}): {value},"
+    if len(one) <= layout.WIDTH:
+        return one
+    return f"            re.compile(\n                {layout.raw(old)}\n            ): {value},"
 
 
 def _base_imports(spec: PortSpec, imports: Imports) -> None:
@@ -203,8 +214,10 @@ def _model_imports(spec: PortSpec, imports: Imports, adapts: bool) -> None:
         imports.add("vllm.config", "VllmConfig")
     if spec.buffers or spec.features:
         imports.plain.add("torch")
-    if mapper(spec) or spec.unbuilt_layers:
+    if spec.rules or spec.unbuilt_layers:
         imports.model("utils", "WeightsMapper")
+    if spec.rules.regex:
+        imports.plain.add("re")
     if spec.tower is not None:
         imports.model(spec.tower.module, spec.tower.cls)
         imports.add(*spec.base.quantization)

@@ -123,8 +123,6 @@ class BaseSpec:
     hf_module: str
     hf_processor: str
     image_processor: str
-    video_processor: str | None
-    helpers: tuple[str, ...]
     config_base: str
     quantization: tuple[str, str]
     placeholder: str

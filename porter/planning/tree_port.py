@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from porter.errors import Refused, TreeError, UsageError
 from porter.facts.reading import RepoReading
-from porter.families.base import Verdict
 from porter.planning import config_file, model_file
 from porter.planning.plan import FileChange
 from porter.planning.render import render_python
@@ -18,7 +17,7 @@ CONFIGS = "vllm/transformers_utils/configs"
 
 
 def tree_files(
-    reading: RepoReading, verdict: Verdict, spec: PortSpec, tree: Tree, own_config: bool | None, repo_id: str | None
+    reading: RepoReading, spec: PortSpec, tree: Tree, own_config: bool | None, repo_id: str | None
 ) -> tuple[FileChange, ...]:
     """Every new and edited file, paths relative to the source root. Raises Refused when `--remote-config` fails."""
     if tree.root is None:

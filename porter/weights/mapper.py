@@ -86,6 +86,11 @@ class NameRules:
         return {name: dict(getattr(self, name)) for name in ("substr", "prefix", "suffix", "regex")}
 
 
+def mapper_field(kind: str) -> str:
+    """The argument of vLLM's WeightsMapper that takes rules of a kind."""
+    return f"orig_to_new_{kind}"
+
+
 _FIELDS: Mapping[str, tuple[Callable[[str, str], object], Rewrite]] = {
     "regex": (re.search, re.sub),
     "substr": (lambda old, name: old in name, lambda old, new, name: name.replace(old, new, 1)),

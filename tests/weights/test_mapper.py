@@ -1,8 +1,7 @@
-"""NameRules and its lowering; where vLLM is installed, its own class has the last word."""
+"""NameRules; where vLLM is installed, its own class has the last word on what a port writes of them."""
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import json
 import subprocess
@@ -11,8 +10,7 @@ from collections import Counter
 
 import pytest
 
-from porter.errors import TreeError
-from porter.weights.lower import FIELDS, lower
+from porter.planning.model_file import mapper
 from porter.weights.mapper import NameRules
 
 RULES = NameRules(
@@ -43,37 +41,12 @@ def test_many_at_once_agree_and_are_counted() -> None:
     assert counts["model."] == 2 and counts["language_model.model.vit."] == 1 and counts[".ids"] == 1
 
 
-def test_lowered_text_is_an_expression_with_the_same_tables() -> None:
-    call = ast.parse(lower(RULES, list(FIELDS.values())), mode="eval").body
-    assert isinstance(call, ast.Call)
-    prefix = next(keyword.value for keyword in call.keywords if keyword.arg == "orig_to_new_prefix")
-    assert ast.literal_eval(prefix) == dict(RULES.prefix)
-
-
-def test_awkward_names_survive_lowering() -> None:
-    rules = NameRules(prefix={'a"b': "c\\", "d'e": "f\n"})
-    call = ast.parse(lower(rules, list(FIELDS.values())), mode="eval").body
-    assert isinstance(call, ast.Call)
-    assert ast.literal_eval(call.keywords[0].value) == dict(rules.prefix)
-
-
-def test_a_field_that_the_tree_lacks_is_named() -> None:
-    with pytest.raises(TreeError, match="orig_to_new_regex"):
-        lower(RULES, ["orig_to_new_prefix", "orig_to_new_substr", "orig_to_new_suffix"])
-
-
-def test_extending_a_parent() -> None:
-    text = lower(NameRules(prefix={"a.": None}), ["orig_to_new_prefix"], base="Base.hf_to_vllm_mapper")
-    assert text.startswith("Base.hf_to_vllm_mapper | WeightsMapper(\n")
-    assert lower(NameRules(), [], base="Base.hf_to_vllm_mapper") == "Base.hf_to_vllm_mapper"
-
-
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="needs vLLM")
 def test_vllm_agrees() -> None:
     code = (
         "import json, re, sys\nfrom vllm.model_executor.models.utils import WeightsMapper\n"
-        f"mapper = {lower(RULES, list(FIELDS.values()))}\n"
-        f"got = {{n: (mapper.apply_list([n]) or [None])[0] for n in {list(NAMES)!r}}}\n"
+        f"class Port:\n{mapper(RULES)}\n"
+        f"got = {{n: (Port.hf_to_vllm_mapper.apply_list([n]) or [None])[0] for n in {list(NAMES)!r}}}\n"
         "print('RESULT' + json.dumps(got))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

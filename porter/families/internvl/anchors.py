@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from porter.errors import TreeError
 from porter.families.classes import (
     SourceFile,
-    assignments,
     base_names,
     call_defaults,
     called_classes,
@@ -53,9 +52,7 @@ class ProcessorAnchor:
     module: str
     processor: str
     image_processor: str
-    video_processor: str | None
     tokens: Mapping[str, object]
-    token_parameters: tuple[str, ...]
     image_parameters: tuple[str, ...]
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
@@ -81,7 +78,6 @@ class Anchors:
     reads: Mapping[str, int] = field(default_factory=dict)
     config_base: str = "PreTrainedConfig"
     quantization_import: tuple[str, str] = ("", "")
-    own_mapper: bool = True
     lora_counts: bool = False
     replacement_hook: bool = True
     processor_settings: bool = True
@@ -118,7 +114,6 @@ def read_anchors(tree: Tree, relpath: str, model_class: str) -> Anchors:
             (n for n in ("PreTrainedConfig", "PretrainedConfig") if n in file.imports), "PretrainedConfig"
         ),
         quantization_import=file.imports.get("QuantizationConfig", ("", "")),
-        own_mapper=any(dotted(target) == "hf_to_vllm_mapper" for target, _ in assignments(model)),
         replacement_hook=method_of(file, trio.processor, "_get_prompt_repl_image") is not None,
         processor_settings="hf_image_processor_config" in tree.text("config/model.py"),
         lora_counts=method_of(file, model_class, "get_mm_lora_token_counts") is not None,
@@ -167,9 +162,7 @@ def _processor(tree: Tree, file: SourceFile, trio: Trio) -> ProcessorAnchor:
         module=module,
         processor=original,
         image_processor=image,
-        video_processor=next((c for c in source.classes if c.endswith("VideoProcessor")), None),
         tokens=call_defaults(init),
-        token_parameters=tuple(p for p in parameter_names(init) if p.endswith("_token")),
         image_parameters=tuple(p for p in parameter_names(image_init) if p != "self"),
         mean=_floats(values, "MEAN"),
         std=_floats(values, "STD"),

@@ -135,17 +135,10 @@ def _tie_default(reading: ReadingLike, inside: Mapping[str, JSON]) -> dict[str, 
 def _defaults(reading: ReadingLike, tree: Tree, file: str | None, inside: Mapping[str, JSON]) -> dict[str, JSON]:
     """What the language model's file reads and the JSON leaves out: the remote class's own values."""
     reads = config_reads(read_file(tree, file).node) if file is not None else {}
-    wanted = [
-        *reads,
-        "rope_theta",
-        "rope_scaling",
-        "max_position_embeddings",
-        "num_key_value_heads",
-        "bos_token_id",
-        "eos_token_id",
-    ]
     found: dict[str, JSON] = {}
-    for attribute in dict.fromkeys(name for name in wanted if "." not in name and name not in inside):
+    for attribute in dict.fromkeys(
+        name for name in (*reads, *TEXT_ATTRIBUTES) if "." not in name and name not in inside
+    ):
         fact = reading.resolve("text", attribute)
         value = fact.value.get("value") if isinstance(fact.value, dict) else None
         if value is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from porter.errors import Refused, TreeError
 from porter.facts.model import Confidence, Evidence, Fact
 from porter.families.base import Match, ReadingLike
@@ -10,11 +12,12 @@ from porter.families.internvl.configs import config_spec, scope_of
 from porter.families.internvl.judge import judge
 from porter.families.internvl.judgement import Judgement
 from porter.jsontypes import JSON
-from porter.planning.names import Names, names_for
+from porter.planning.names import names_for
 from porter.planning.spec import BaseSpec, PortSpec, Source, TokenSpec
+from porter.vllm_tree.contract import read_contract
 from porter.vllm_tree.registry import architectures
 from porter.vllm_tree.tree import Tree
-from porter.weights.mapper import NameRules
+from porter.weights.mapper import NameRules, mapper_field
 
 ARCHITECTURE = "InternVLChatModel"
 USES = (
@@ -53,11 +56,13 @@ class InternVL:
         return match_base(reading, tree, self.anchors(tree), self.name)
 
     def spec(self, match: Match, reading: ReadingLike, tree: Tree, *, rules: NameRules | None = None) -> PortSpec:
-        """The port of a match. Raises Refused when the match has blockers."""
+        """The port of a match. Raises Refused when the match has blockers, TreeError for a mapper this tree lacks."""
         if match.blockers or not isinstance(match.judgement, Judgement):
             why = match.blockers[0].why if match.blockers else "nothing was judged"
             raise Refused(f"the {self.name} family does not fit: {why}")
-        return _spec(self.name, match.judgement, reading, rules or NameRules())
+        spec = _spec(self.name, match.judgement, reading, rules or NameRules())
+        check_mapper(spec.rules, tree)
+        return spec
 
 
 def match_base(reading: ReadingLike, tree: Tree, anchors: Anchors, family: str) -> Match:
@@ -112,7 +117,7 @@ def _spec(family: str, judged: Judgement, reading: ReadingLike, rules: NameRules
         family=family,
         names=names,
         model_type=model_type,
-        base=_base(judged, names),
+        base=_base(judged),
         config=config_spec(reading, in_config, judged.vision, judged.text, judged.tied),
         tokens=TokenSpec(judged.tokens, judged.placeholder),
         tiling=tiling,
@@ -144,10 +149,19 @@ def with_drops(rules: NameRules, reading: ReadingLike, judged: Judgement) -> Nam
         and item.get("used") is False
     ]
     drops: dict[str, str | None] = {name: None for name in names if not stored or name in stored}
-    return NameRules(rules.substr, {**drops, **rules.prefix}, rules.suffix) if drops else rules
+    return replace(rules, prefix={**drops, **rules.prefix})
 
 
-def _base(judged: Judgement, names: Names) -> BaseSpec:
+def check_mapper(rules: NameRules, tree: Tree) -> None:
+    """Raises TreeError, with the field's name, when the tree's WeightsMapper lacks one that the rules need."""
+    known = read_contract(tree).require("mapper_fields") if rules else None
+    needed = dict.fromkeys(mapper_field(kind) for kind, _, _ in rules.steps())
+    lacking = [name for name in needed if not isinstance(known, list) or name not in known]
+    if lacking:
+        raise TreeError(f"this vLLM's WeightsMapper has no {', '.join(lacking)}, which the weight names need")
+
+
+def _base(judged: Judgement) -> BaseSpec:
     anchors = judged.anchors
     trio = anchors.with_video if judged.video else anchors.image_only
     processor = anchors.processor
@@ -160,8 +174,6 @@ def _base(judged: Judgement, names: Names) -> BaseSpec:
         hf_module=processor.module,
         hf_processor=processor.processor,
         image_processor=processor.image_processor,
-        video_processor=processor.video_processor if judged.video else None,
-        helpers=processor.helpers,
         config_base=anchors.config_base,
         quantization=anchors.quantization_import,
         placeholder=anchors.placeholder,

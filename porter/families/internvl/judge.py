@@ -48,7 +48,7 @@ def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement
         tied=reading.facts.value("tied_embeddings"),
         unbuilt_layers=tower is not None and not tower.skips_layers and path.layer != -1,
     )
-    return judgement, _sum(*found, config_notes, _whole(reading, tree), _renamed(attributes))
+    return judgement, _sum(*found, config_notes, _whole(reading), _renamed(attributes))
 
 
 def _sum(*parts: Notes) -> Notes:
@@ -116,7 +116,7 @@ def _video(reading: ReadingLike) -> bool:
     return isinstance(modalities, list) and "video" in modalities
 
 
-def _whole(reading: ReadingLike, tree: Tree) -> Notes:
+def _whole(reading: ReadingLike) -> Notes:
     """What rules out the shape as a whole."""
     config = reading.snapshot.config()
     model_type = config.get("model_type")
