@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -23,6 +24,7 @@ from porter.options import Common
 from porter.render.documents import document, error_json
 
 BUG, INTERRUPTED = 3, 130
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 # Click's root exception: this Typer may carry a click of its own, so it is taken from a name that Typer exports.
 ParserError: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -45,6 +47,14 @@ def guarded(parse: Callable[[], object], arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a terminal or pipe whose encoding lacks a character is no bug
             stream.reconfigure(errors="backslashreplace")
     try:
+        return _ended(parse, ending)
+    except OSError:  # a stream takes no more, so there is nobody to tell
+        _silence()
+        return 1
+
+
+def _ended(parse: Callable[[], object], ending: _Ending) -> int:
+    try:
         return _run(parse(), ending)
     except PorterError as error:
         return ending.failed(error_json(error), error.exit_code)
@@ -53,10 +63,18 @@ def guarded(parse: Callable[[], object], arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return ending.failed(_plain_error("interrupted", "interrupted"), INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return ending.failed(_plain_error("no_room", f"{error.strerror}: {error.filename or 'the output'}"), 1)
         return ending.failed(_bug(error, ending.log), BUG)
+
+
+def _silence() -> None:
+    """What is still buffered goes nowhere: Python would fail once more while it writes that at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @dataclass(slots=True)

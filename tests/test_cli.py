@@ -134,13 +134,26 @@ def test_a_log_that_cannot_be_written_is_a_usage_error(tmp_path: Path, capsys: p
     assert "--log" in capsys.readouterr().err
 
 
-def test_a_closed_pipe_is_no_traceback() -> None:
-    command = [sys.executable, "-m", "porter", "doctor", "--help"]
+@pytest.mark.parametrize("arguments", [("doctor", "--help"), ("undo", "/nonexistent", "--json")])
+def test_a_closed_pipe_is_no_traceback(arguments: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "porter", *arguments]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.close()
         assert process.stderr is not None
-        assert "Traceback" not in process.stderr.read()
+        shown = process.stderr.read()
+    assert "Traceback" not in shown and "Exception" not in shown
+    assert process.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("mode", ["--json", "--strict"])
+def test_a_full_disk_is_no_bug(mode: str) -> None:
+    command = [sys.executable, "-m", "porter", "inspect", "examples/skylark-vl", mode]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "bug" not in done.stderr and "Traceback" not in done.stderr
 
 
 def test_terminate_is_an_interrupt() -> None:
