@@ -172,3 +172,19 @@ def test_a_fact_that_nothing_settles_is_among_the_used(confidence: Confidence) -
     unsure = replace(reading, facts=reading.facts.with_fact(Fact("resample", None, confidence)))
     match = FAMILY.match(unsure, tree())
     assert "resample" in match.uses
+
+
+@pytest.mark.parametrize("old", ["vision_tower.", "vision_tower.vision_model."])
+def test_a_library_tower_takes_names_of_both_transformers(old: str, tmp_path: Path) -> None:
+    reading = read_variant("siskin-siglip", tmp_path)
+    rules = NameRules(prefix={old: "vision_model.vision_model."})
+    spec = FAMILY.spec(FAMILY.match(reading, tree()), reading, tree(), rules=rules)
+    for nesting in ("", "vision_model."):
+        assert spec.rules.apply(f"vision_tower.{nesting}encoder.w") == "vision_model.vision_model.encoder.w"
+
+
+def test_rules_that_would_chain_stay_as_they_are(tmp_path: Path) -> None:
+    reading = read_variant("siskin-siglip", tmp_path)
+    rules = NameRules(prefix={"vision_model.": "vision_model.vision_model."})
+    spec = FAMILY.spec(FAMILY.match(reading, tree()), reading, tree(), rules=rules)
+    assert spec.rules.apply("vision_model.encoder.w") == "vision_model.vision_model.encoder.w"

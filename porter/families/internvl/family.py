@@ -130,9 +130,29 @@ def _spec(family: str, judged: Judgement, reading: ReadingLike, rules: NameRules
         features=judged.features,
         lora_tokens=judged.lora_tokens,
         unbuilt_layers=judged.unbuilt_layers,
-        rules=with_drops(rules, reading, judged),
+        rules=both_nestings(with_drops(rules, reading, judged), reading, judged),
         tokens_per_tile=tokens if isinstance(tokens, int) else None,
     )
+
+
+def both_nestings(rules: NameRules, reading: ReadingLike, judged: Judgement) -> NameRules:
+    """The rules for a tower of transformers, whose own names lost a level in its version 5: either form is taken.
+
+    A checkpoint saved before has `TOWER.vision_model.encoder`, one saved since has `TOWER.encoder`.
+    """
+    towers = reading.facts.value("vision_tower")
+    tower = towers[0] if isinstance(towers, list) and towers else None
+    if judged.tower is None or not judged.tower.inner or not isinstance(tower, dict) or tower.get("in_repo"):
+        return rules
+    inner = f"{judged.tower.inner}."
+    place = f"vision_model.{inner}"
+    for old in [old for old, new in rules.prefix.items() if new == place]:
+        nested, flat = (old, old.removesuffix(inner)) if old.endswith(f".{inner}") else (f"{old}{inner}", old)
+        others = {key: new for key, new in rules.prefix.items() if key not in (nested, flat)}
+        wider = replace(rules, prefix={nested: place, flat: place, **others})
+        if wider.apply(f"{nested}x") == wider.apply(f"{flat}x") == f"{place}x":
+            return wider
+    return rules
 
 
 def with_drops(rules: NameRules, reading: ReadingLike, judged: Judgement) -> NameRules:
