@@ -11,7 +11,7 @@ from porter.source.codebase import External
 from porter.source.interpreter import is_unknown
 from porter.source.statements import iterable, set_attribute, truth
 from porter.source.tensors import Features, Pixels, TowerOutput
-from porter.source.values import ClassRef, Instance, LibraryConfig, Src, Val, is_plain, merge_sources, plain, unknown
+from porter.source.values import ClassRef, Instance, LibraryConfig, Src, Val, is_plain, merge_sources, plain
 
 if TYPE_CHECKING:
     from porter.source.interpreter import Frame, Interpreter
@@ -291,7 +291,3 @@ METHODS: dict[tuple[str, str], PlainMethod] = {
     ("list", "copy"): lambda owner, args, kwargs: Val(list(owner.value), owner.src),
     ("LibraryConfig", "to_dict"): lambda owner, args, kwargs: Val(dict(owner.value.values), owner.src),
 }
-
-
-def unreadable(place: Src) -> Val:
-    return unknown(place.text, f"{place.file} {place.where}")

@@ -34,10 +34,6 @@ CONTAINERS = ("ModuleList", "Sequential", "ModuleDict")
 FACTORIES = ("from_config", "_from_config", "from_pretrained")
 
 
-def stepped(features: Features, step: dict[str, object]) -> Features:
-    return layers.stepped(features, step)
-
-
 def call(run: Interpreter, node: ast.Call, frame: Frame) -> Val:
     """The value of a call."""
     if isinstance(node.func, ast.Name) and node.func.id == "super" and "super" not in frame.names:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from porter.source import calls
+from porter.source import calls, layers
 from porter.source.attributes import attribute
 from porter.source.codebase import External, snippet, where
 from porter.source.interpreter import Frame, is_unknown
@@ -145,7 +145,7 @@ def _tensor_arithmetic(run: Interpreter, node: ast.BinOp, left: Val, right: Val)
                 run.captured.append(holder)
                 return holder
             step: dict[str, object] = {"op": "arithmetic", "text": snippet(node), "line": node.lineno}
-            return calls.stepped(holder, step)
+            return layers.stepped(holder, step)
         if isinstance(holder, ConstTensor):
             return ConstTensor(holder.shape, None, holder.name)
     return None

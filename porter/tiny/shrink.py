@@ -66,7 +66,7 @@ def shrink(files: Mapping[str, JSONObject], request: Request) -> Shrunk:
     towers = [locate(config, hints) for hints in request.vision]
     widths = _shrink_text(docs, text, request)
     for tower in towers:
-        widths |= _shrink_tower(docs, tower, request, widths)
+        widths |= _shrink_tower(docs, tower, request)
     _spread_widths(docs, text, towers, widths)
     tile = _shrink_images(docs, towers, request)
     for file, doc in docs.files.items():
@@ -211,9 +211,7 @@ def _tapped(docs: Documents, request: Request, tower: Part) -> list[tuple[Path, 
     return [(place, value) for place, value in found.items() if _layer_values(value)]
 
 
-def _shrink_tower(
-    docs: Documents, tower: Part, request: Request, widths: Mapping[tuple[str, int], int]
-) -> dict[tuple[str, int], int]:
+def _shrink_tower(docs: Documents, tower: Part, request: Request) -> dict[tuple[str, int], int]:
     old = tower.sizes
     if "hidden_size" not in old or rules.is_tiny(old):
         return {}

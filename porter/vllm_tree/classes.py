@@ -185,20 +185,6 @@ def exports(tree: Tree, dotted: str, name: str) -> bool:
     return source is not None and (name in source.definitions or name in source.imports)
 
 
-def classes_of(tree: Tree, file: str) -> Iterator[ClassReading]:
-    """The classes that `file` itself defines at module level."""
-    source = tree.code.file(tree.code_path(file))
-    for node in source.definitions.values() if source else ():
-        if isinstance(node, ast.ClassDef):
-            yield read_class(file, node)
-
-
-def defining_file(tree: Tree, file: str, name: str) -> str | None:
-    """The file that finally defines a name used in `file`."""
-    found = meaning(tree, file, name)
-    return tree.relpath(found.file) if isinstance(found, Definition) else None
-
-
 def _class_attributes(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
     for item in node.body:
         if isinstance(item, ast.Assign):

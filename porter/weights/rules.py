@@ -47,7 +47,7 @@ def rules_for(pairs: Sequence[Pair], extras: Sequence[Unit]) -> NameRules:
         rules = NameRules(prefix=_prefixes(pairs, state), **_inner(pairs, state))
         wrong = [source for source, target in pairs if rules.apply(source.example) != target_of(source, target)]
         wrong += [unit for unit in extras if rules.apply(unit.example) in taken and unit.example not in taken]
-        if not wrong or not _narrow(wrong, rules, state):
+        if not wrong or not _narrow(wrong, state):
             break
     return rules
 
@@ -71,7 +71,7 @@ def _numbers(unit: Unit) -> list[str]:
     return numbers
 
 
-def _narrow(wrong: Sequence[Unit], rules: NameRules, state: _State) -> bool:
+def _narrow(wrong: Sequence[Unit], state: _State) -> bool:
     """Blames the rules of other scopes that touch these names, else the scopes of the names themselves."""
     blamed: set[Scope] = set()
     for unit in wrong:

@@ -62,7 +62,7 @@ class Join:
 
         targets: dict[int, Any] = {}
         for name, tensor, _ in tensors_of(self.model):
-            targets.setdefault(storage_of(tensor), (name, tuple(tensor.shape), tuple(tensor.stride())))
+            targets.setdefault(storage_of(tensor), (name, tuple(tensor.shape)))
         return Recorder(targets)
 
     def _sources(self) -> list[Tensor]:

@@ -25,9 +25,9 @@ class Fill:
 
 @dataclass
 class Recorder:
-    """`fills` by parameter name. `targets` maps a storage to (name, shape, strides)."""
+    """`fills` by parameter name. `targets` maps a storage to (name, shape)."""
 
-    targets: dict[int, tuple[str, tuple[int, ...], tuple[int, ...]]]
+    targets: dict[int, tuple[str, tuple[int, ...]]]
     origins: dict[int, frozenset[str]] = field(default_factory=dict)
     fills: dict[str, list[Fill]] = field(default_factory=dict)
     scalar: frozenset[str] = frozenset()
@@ -82,8 +82,8 @@ class Recorder:
         if target is None:
             self.origins[storage] = self.origins.get(storage, frozenset()) | sources
         elif sources:
-            name, shape, strides = target
-            self.fills.setdefault(name, []).append(Fill(sources, tuple(intervals_of(tensor, shape, strides))))
+            name, shape = target
+            self.fills.setdefault(name, []).append(Fill(sources, tuple(intervals_of(tensor, shape))))
 
 
 def storage_of(tensor: Any) -> int:
@@ -100,7 +100,7 @@ def tensors_in(values: Iterable[Any]) -> Iterator[Any]:
             yield from tensors_in(value)
 
 
-def intervals_of(view: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Iterator[Interval]:
+def intervals_of(view: Any, shape: tuple[int, ...]) -> Iterator[Interval]:
     """Flat element ranges of a view into a parameter, fewest first; whole parameter when the view is too ragged."""
     dims = sorted(((stride, size) for size, stride in zip(view.shape, view.stride(), strict=True) if size > 1))
     start, run = view.storage_offset(), 1
