@@ -174,10 +174,17 @@ def test_a_fact_that_nothing_settles_is_among_the_used(confidence: Confidence) -
     assert "resample" in match.uses
 
 
-@pytest.mark.parametrize("old", ["vision_tower.", "vision_tower.vision_model."])
-def test_a_library_tower_takes_names_of_both_transformers(old: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("vision_tower.", "vision_model.vision_model."),
+        ("vision_tower.vision_model.", "vision_model.vision_model."),
+        ("vision_tower.", "vision_model."),
+    ],
+)
+def test_a_library_tower_takes_names_of_both_transformers(old: str, new: str, tmp_path: Path) -> None:
     reading = read_variant("siskin-siglip", tmp_path)
-    rules = NameRules(prefix={old: "vision_model.vision_model."})
+    rules = NameRules(prefix={old: new})
     spec = FAMILY.spec(FAMILY.match(reading, tree()), reading, tree(), rules=rules)
     for nesting in ("", "vision_model."):
         assert spec.rules.apply(f"vision_tower.{nesting}encoder.w") == "vision_model.vision_model.encoder.w"

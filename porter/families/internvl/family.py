@@ -146,8 +146,9 @@ def both_nestings(rules: NameRules, reading: ReadingLike, judged: Judgement) -> 
         return rules
     inner = f"{judged.tower.inner}."
     place = f"vision_model.{inner}"
-    for old in [old for old, new in rules.prefix.items() if new == place]:
-        nested, flat = (old, old.removesuffix(inner)) if old.endswith(f".{inner}") else (f"{old}{inner}", old)
+    for old in [old for old, new in rules.prefix.items() if new in (place, "vision_model.")]:
+        flat = old.removesuffix(inner) if old.endswith(f".{inner}") else old
+        nested = f"{flat}{inner}"
         others = {key: new for key, new in rules.prefix.items() if key not in (nested, flat)}
         wider = replace(rules, prefix={nested: place, flat: place, **others})
         if wider.apply(f"{nested}x") == wider.apply(f"{flat}x") == f"{place}x":
@@ -191,6 +192,7 @@ def _base(judged: Judgement) -> BaseSpec:
         info=trio.info,
         processor=trio.processor,
         dummy=trio.dummy,
+        generic=trio.generic,
         hf_module=processor.module,
         hf_processor=processor.processor,
         image_processor=processor.image_processor,
