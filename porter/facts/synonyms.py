@@ -118,6 +118,10 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "resample": ("resample", "interpolation", "resampling", "resize_mode", "resample_mode"),
 }
 
+RESAMPLING = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
+"""PIL's numbers of its filters."""
+PILS_OWN = RESAMPLING["bicubic"]
+
 TILE_WORDS = ("tile", "patch", "crop", "num", "split", "slice", "dynamic", "view")
 SHAPES: dict[str, tuple[tuple[str, ...], ...]] = {
     "min_dynamic_patch": (("min",), TILE_WORDS),
@@ -156,6 +160,17 @@ CONTEXT_ID_KEYS = (
     "media_placeholder_token_id",
     "im_patch_token_id",
 )
+
+
+def filter_number(value: object) -> int | None:
+    """PIL's number of a filter given by name or number, its own when nothing is said; None for one it lacks."""
+    if value is None:
+        return PILS_OWN
+    number = RESAMPLING.get(value) if isinstance(value, str) else value
+    return number if isinstance(number, int) and not isinstance(number, bool) and number in _NUMBERS else None
+
+
+_NUMBERS = frozenset(RESAMPLING.values())
 
 
 def spellings(attribute: str) -> tuple[str, ...]:

@@ -11,9 +11,9 @@ from porter.facts.reading import RepoReading
 from porter.jsontypes import JSON, JSONObject
 from porter.planning.spec import PortSpec
 from porter.tiny.code import without_code
+from porter.tiny.materialise import TOKENIZER_FILES
 from porter.tiny.model import tiny_model
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt")
 LAYER = re.compile(r"\.(\d+)\.(?=[^.]+\.)")
 
 

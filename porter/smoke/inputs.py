@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from porter.facts.model import ModelFacts
+from porter.facts.synonyms import PILS_OWN, filter_number
 from porter.jsontypes import JSON, JSONObject
 
-RESAMPLE = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
 IMAGENET_MEAN: list[JSON] = [0.485, 0.456, 0.406]
 IMAGENET_STD: list[JSON] = [0.229, 0.224, 0.225]
 
@@ -37,7 +37,7 @@ def tiling(facts: ModelFacts, tile: int) -> JSONObject:
     inside = any(isinstance(op, dict) and op.get("op") == "normalize" for op in _list(facts.value("feature_path")))
     mean, std = facts.value("image_mean"), facts.value("image_std")
     silent = mean is None and facts["image_mean"].confidence.value != "absent"
-    resample = facts.value("resample")
+    resample = filter_number(facts.value("resample"))
     return {
         "size": tile,
         "min": facts.value("min_tiles") or 1,
@@ -46,7 +46,7 @@ def tiling(facts: ModelFacts, tile: int) -> JSONObject:
         "mean": None if inside else (IMAGENET_MEAN if silent else mean),
         "std": None if inside else (IMAGENET_STD if silent else std),
         "rescale": facts.value("rescale") is not False,
-        "resample": RESAMPLE.get(resample, 3) if isinstance(resample, str) else 3,
+        "resample": PILS_OWN if resample is None else resample,
         "scheme": "internvl_tiles" if tiled else "single",
     }
 

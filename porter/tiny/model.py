@@ -9,6 +9,7 @@ from typing import Literal, cast
 
 from porter.facts.model import ModelFacts
 from porter.facts.reading import RepoReading
+from porter.facts.synonyms import CONTEXT_ID_KEYS
 from porter.jsontypes import JSON, JSONObject
 from porter.tiny import tokenizer
 from porter.tiny.document import Change, Documents, Path, as_int, walk
@@ -20,7 +21,7 @@ SIZED = (CONFIG, "preprocessor_config.json", "processor_config.json")
 KEPT = (*SIZED, "generation_config.json")
 TOKENIZER_JSON = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 DTYPE_KEYS = ("torch_dtype", "dtype")
-ID_NAMES = ("image_token_id", "image_token_index", "img_context_token_id", "image_context_token_id", "media_token_id")
+ID_NAMES = (*CONTEXT_ID_KEYS, "media_token_id")
 PROMPT_ROOM = 256
 IMAGES_PER_PROMPT = 2
 NOWHERE: Path = ("",)

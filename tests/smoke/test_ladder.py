@@ -49,3 +49,9 @@ def test_an_unknown_mean_is_assumed_and_an_absent_one_is_not() -> None:
 
     assert tiling(facts(Confidence.UNKNOWN), 56)["mean"] == [0.485, 0.456, 0.406]
     assert tiling(facts(Confidence.ABSENT), 56)["mean"] is None
+
+
+@pytest.mark.parametrize(("said", "number"), [("lanczos", 1), (2, 2), (None, 3)])
+def test_the_filter_of_the_rewrite_is_the_facts_by_name_or_number(said: object, number: int) -> None:
+    facts = ModelFacts({"resample": Fact("resample", said, Confidence.CERTAIN)})  # type: ignore[arg-type]
+    assert tiling(facts, 28)["resample"] == number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from porter.facts.model import Confidence
+from porter.facts.synonyms import PILS_OWN, filter_number
 from porter.families.base import ReadingLike
 from porter.families.internvl.anchors import Anchors
 from porter.families.internvl.judgement import Notes, blocked, differs
@@ -20,8 +21,6 @@ TILING_FACTS = {
     "max_dynamic_patch": "max_tiles",
     "use_thumbnail": "use_thumbnail",
 }
-BICUBIC = 3
-FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
 
 
 def judge_tokens(reading: ReadingLike, anchors: Anchors) -> tuple[dict[str, str], str | None, Notes]:
@@ -93,27 +92,19 @@ def judge_pixels(
     if unsettled:
         mean, std = anchors.processor.mean, anchors.processor.std
     resample = reading.facts.value("resample")
-    number = _filter(resample)
+    number = filter_number(resample)
     if number is None:
         return None, blocked("pixels", f"the resampling filter {resample!r} is none that PIL has")
     rescale = reading.facts.value("rescale") is not False
-    if (mean, std, number, rescale) == (anchors.processor.mean, anchors.processor.std, BICUBIC, True):
+    if (mean, std, number, rescale) == (anchors.processor.mean, anchors.processor.std, PILS_OWN, True):
         return None, Notes()
     if anchors.processor.pixel_hook is None:
         return None, blocked(
             "pixels", f"{anchors.processor.image_processor} of this vLLM has no hook for another normalisation"
         )
-    base = f"mean {anchors.processor.mean}, std {anchors.processor.std}, resample {BICUBIC}"
+    base = f"mean {anchors.processor.mean}, std {anchors.processor.std}, resample {PILS_OWN}"
     repo = f"mean {mean}, std {std}, resample {number}" + ("" if rescale else ", no rescale")
     return PixelSpec(number, rescale, mean, std), differs("pixels", base, repo, "own image processor")
-
-
-def _filter(value: JSON) -> int | None:
-    """PIL's number of a filter given by name or number; bicubic, which PIL takes itself, when nothing is said."""
-    if value is None:
-        return BICUBIC
-    number = FILTERS.get(value) if isinstance(value, str) else value
-    return number if isinstance(number, int) and number in FILTERS.values() else None
 
 
 def _triple(reading: ReadingLike, name: str) -> tuple[float, ...] | None:

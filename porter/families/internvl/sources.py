@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import TypeGuard
 
 from porter.facts.model import Fact
+from porter.facts.synonyms import HIDDEN
 from porter.families.base import ReadingLike, Scope
 from porter.jsontypes import JSON, JSONObject
 from porter.planning.spec import Source
 
 PREPROCESSOR = "preprocessor_config.json"
-FACTORS_OF = frozenset({"hidden_size", "embed_dim", "width", "d_model", "hidden_dim", "n_embd", "dim"})
+FACTORS_OF = frozenset(HIDDEN)
 """The sizes that a stored ratio may be a ratio of."""
 RATIO_WORDS = ("ratio", "mult", "factor", "expan")
 
