@@ -64,6 +64,8 @@ class Configs:
     vision: Val | None = None
     processor: Instance | None = None
     known: dict[str, Found] = field(default_factory=dict)
+    layers: dict[str, Found] = field(default_factory=dict)
+    """Settings of the vision tower that its own layers state."""
 
     def scope(self, scope: Scope) -> Val | None:
         return {"model": self.code.config, "text": self.text, "vision": self.vision}[scope]
@@ -82,6 +84,8 @@ class Configs:
             value = self.processor_value("image_size")
         if value is not None:
             return found_from(value)
+        if scope == "vision" and attribute in self.layers:
+            return self.layers[attribute]
         similar = self._similar(attribute) if attribute in PREPROCESSING and scope != "text" else None
         return replace(found_from(similar), sure=False) if similar is not None else None
 

@@ -92,7 +92,7 @@ def modalities(snapshot: Snapshot, code: CodeReading) -> Fact:
         ]
         tokens = [token for token in vocabulary.ids if kind in token.lower()]
         arguments = _forward_arguments(code, kind)
-        if keys and (tokens or arguments):
+        if keys and (arguments or (tokens and _may_take(code, kind))):
             found[kind] = Evidence("config.json", keys[0], str((tokens or arguments)[0]))
         elif arguments and tokens:
             found[kind] = Evidence(arguments[0], "forward", tokens[0])
@@ -107,6 +107,12 @@ def _forward_arguments(code: CodeReading, word: str) -> list[str]:
     found = code.run.find_method(code.model.cls, "forward")
     names = [argument.arg for argument in found[1].args.args] if found is not None else []
     return [name for name in names if word in name]
+
+
+def _may_take(code: CodeReading, word: str) -> bool:
+    """Whether any function of the code takes such an input; without code nothing speaks against it."""
+    nodes = [node for file in code.run.code.files() for node in ast.walk(file.tree)]
+    return code.model is None or any(isinstance(node, ast.arg) and word in node.arg for node in nodes)
 
 
 def _license(snapshot: Snapshot) -> Fact:

@@ -12,7 +12,7 @@ from porter.facts.configs import Configs, Found, evidence, found_from
 from porter.facts.features import FeaturePath, operations
 from porter.facts.model import Confidence, Fact
 from porter.facts.pixels import constant_of, named_constant, per_channel, resample_name, rescale_fact, scheme_fact
-from porter.facts.tiling import tiling_bounds
+from porter.facts.tiling import thumbnail, tiling_bounds
 from porter.facts.towers import read_value
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
@@ -92,6 +92,9 @@ def _sizes(configs: Configs) -> Iterator[Fact]:
 
 def _tiling(configs: Configs) -> Iterator[Fact]:
     bounds = tiling_bounds(configs)
+    added = thumbnail(configs)
+    if added is not None:
+        bounds["use_thumbnail"] = added
     for name, attribute in TILING.items():
         bound = bounds.get(attribute)
         stated = configs.find("model", attribute)

@@ -297,7 +297,7 @@ def tie_fact(snapshot: Snapshot, configs: Configs, language: Fact) -> Fact:
     shown = tuple(item for _, _, value in stated for item in evidence(value.src, 1))
     note = (
         "; ".join(f"{level} config says {value}" for level, value, _ in stated)
-        if len({v for _, v, _ in stated}) > 1
+        if any(value != stated[0][1] for _, value, _ in stated)
         else ""
     )
     names = [tensor.name for tensor in snapshot.tensors.tensors]

@@ -169,4 +169,17 @@ def scheme_fact(configs: Configs) -> Fact:
         return Fact(
             "resize_scheme", "single", Confidence.LIKELY, evidence(tuple(resizes[:2])), note="no code cuts tiles"
         )
+    return _scheme_of_files(configs)
+
+
+def _scheme_of_files(configs: Configs) -> Fact:
+    """The scheme `single` where the processor is the library's and its file says one square without a crop."""
+    for name, values in configs.processor_files():
+        stated = {key: plain(value) for key, value in values.items()}
+        size = stated.get("size")
+        square = isinstance(size, dict) and set(size) == {"height", "width"} and size["height"] == size["width"]
+        cuts = stated.get("do_center_crop") or any("patches" in key or "split" in key for key in stated)
+        if square and not cuts and stated.get("do_resize", True) and stated.get("image_processor_type"):
+            place = Src(name, "size", repr(size))
+            return Fact("resize_scheme", "single", Confidence.LIKELY, evidence((place,)), note="no file cuts tiles")
     return Fact("resize_scheme", None, Confidence.UNKNOWN)

@@ -23,6 +23,7 @@ from porter.facts.parts import (
 )
 from porter.facts.synonyms import HIDDEN
 from porter.facts.tokens import token_facts
+from porter.facts.tower_settings import tower_settings
 from porter.facts.towers import config_of, read_value
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
@@ -126,6 +127,8 @@ def feature_path(configs: Configs) -> FeaturePath | None:
         return None
     if path.tower.config is not None:
         configs.vision = path.tower.config
+    settings = tower_settings(configs.code.run, path.tower)
+    configs.layers = {name: Found(plain(value), value.src) for name, value in settings.items() if value.known}
     for name in ("patch_size",):
         value = path.tower.values.get(name)
         if value is not None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from porter.facts.callers import functions, value_inside
 from porter.facts.code import methods
 from porter.facts.configs import Configs, Found
 from porter.source.codebase import snippet, where
-from porter.source.interpreter import Frame, Stop
-from porter.source.values import ClassRef, Function, Instance, Src, Val, plain
+from porter.source.interpreter import Stop
+from porter.source.values import Function, Src, Val, plain
 
 LOWER = {
     ast.LtE: "max_dynamic_patch",
@@ -37,18 +38,10 @@ def tiling_bounds(configs: Configs) -> dict[str, Found]:
 
 def _functions(configs: Configs) -> Iterator[Function]:
     """Functions of the processor class first (their settings are known), then every other one."""
-    run = configs.code.run
     if configs.processor is not None:
-        for owner, node in methods(run, configs.processor):
+        for owner, node in methods(configs.code.run, configs.processor):
             yield Function(owner.file, node, configs.processor, owner)
-    for file in run.code.files():
-        for defined in file.definitions.values():
-            if isinstance(defined, ast.FunctionDef):
-                yield Function(file.path, defined)
-            elif isinstance(defined, ast.ClassDef):
-                cls = ClassRef(file.path, defined)
-                for statement in (s for s in defined.body if isinstance(s, ast.FunctionDef)):
-                    yield Function(file.path, statement, Instance(cls, [], {}), cls)
+    yield from functions(configs)
 
 
 def _product(node: ast.expr) -> bool:
@@ -74,15 +67,64 @@ def _bounds(node: ast.Compare) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _evaluate(configs: Configs, function: Function, bound: ast.expr) -> Val:
-    """The value of a bound inside its function: settings, argument defaults, and what is assigned before."""
-    run = configs.code.run
-    frame = Frame(function.file, {}, function.owner, function.defining, 2)
+    """The value of an expression inside its function; Unknown when it cannot be told."""
     try:
-        run.bind(function, [], {}, frame)
-        body = [] if isinstance(function.node, ast.Lambda) else function.node.body
-        for statement in body:
-            if isinstance(statement, (ast.Assign, ast.AnnAssign)):
-                run.run([statement], frame)
-        return run.evaluate(bound, frame)
+        return value_inside(configs, function, bound)
     except (Stop, RecursionError):
         return Val(None)
+
+
+def thumbnail(configs: Configs) -> Found | None:
+    """use_thumbnail from `if flag and len(tiles) != 1: tiles.append(image.resize(...))`, whatever the flag is called;
+    true without a flag, false where crops are cut and nothing resized is ever added to them."""
+    crops: Src | None = None
+    for function in _functions(configs):
+        resized = _resized_names(function.node)
+        for node in ast.walk(function.node):
+            if _called(node) in ("crop", "unfold"):
+                crops = crops or Src(function.file, where(node), snippet(node))
+            if isinstance(node, ast.If) and any(_adds_resized(inner, resized) for inner in node.body):
+                return _flag(configs, function, node)
+    return Found(False, (crops,), sure=False) if crops is not None and not _mentioned(configs) else None
+
+
+def _called(node: ast.AST) -> str:
+    target = node.func if isinstance(node, ast.Call) else None
+    return target.attr if isinstance(target, ast.Attribute) else ""
+
+
+def _resized_names(function: ast.AST) -> set[str]:
+    """Names that hold a resized image."""
+    pairs = [(n.targets[0], n.value) for n in ast.walk(function) if isinstance(n, ast.Assign)]
+    return {target.id for target, value in pairs if isinstance(target, ast.Name) and _called(value) == "resize"}
+
+
+def _adds_resized(statement: ast.stmt, resized: set[str]) -> bool:
+    """`tiles.append(image.resize(size))`, or of a name that holds one."""
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if not isinstance(call, ast.Call) or _called(call) not in ("append", "insert") or not call.args:
+        return False
+    inner = list(ast.walk(call.args[-1]))
+    return any(_called(n) == "resize" or (isinstance(n, ast.Name) and n.id in resized) for n in inner)
+
+
+def _flag(configs: Configs, function: Function, node: ast.If) -> Found | None:
+    """The part of the test that is no count of tiles."""
+    place = Src(function.file, where(node), snippet(node.test))
+    parts = node.test.values if isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And) else [node.test]
+    flags = [part for part in parts if not isinstance(part, ast.Compare)]
+    if len(flags) == len(parts) or len(flags) > 1:
+        return None
+    value = _evaluate(configs, function, flags[0]) if flags else Val(True)
+    found = plain(value)
+    return Found(found, (*value.src[:3], place)) if isinstance(found, bool) else None
+
+
+def _mentioned(configs: Configs) -> bool:
+    """Whether any name in the code speaks of a thumbnail."""
+    for file in configs.code.run.code.files():
+        for node in ast.walk(file.tree):
+            name = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "arg", None)
+            if isinstance(name, str) and any(word in name.lower() for word in ("thumb", "overview", "global")):
+                return True
+    return False

@@ -14,8 +14,8 @@ from porter.facts.synonyms import CONTEXT_ID_KEYS
 from porter.facts.templates import named_token, template_placeholder
 from porter.facts.vocabulary import Vocabulary, read_vocabulary
 from porter.hub.snapshot import Snapshot
-from porter.source.interpreter import Stop
-from porter.source.values import ClassRef, Function, Instance, Pieces, Repeat, Src, Val, plain
+from porter.source.interpreter import Interpreter, Stop
+from porter.source.values import ClassRef, Function, Instance, Pieces, Repeat, Src, Val, plain, unknown
 
 FOLLOWED = ("replace", "sub", "join", "split", "convert_tokens_to_ids", "index")
 MAX_FUNCTIONS = 80
@@ -30,24 +30,41 @@ class Pattern:
     end: str
     placeholder: str | None
     sources: tuple[Src, ...]
+    whole: bool = False
+    """Whether this is all that is put in place of the placeholder."""
 
 
 def patterns(code: CodeReading, others: list[Instance]) -> list[Pattern]:
     """Follow every function that may build an image's text, and keep what has the shape of one."""
-    run = code.run
-    found: list[Pattern | None] = []
+    found: list[Pattern] = []
     for function in list(_functions(code, others))[:MAX_FUNCTIONS]:
-        run.pieces.clear()
-        run.replacements.clear()
-        before, run.budget = run.budget, min(run.budget, 20_000)
-        start = run.budget
-        try:
-            run.call_function(function, [], {}, 3)
-        except (Stop, RecursionError):
-            run.notes.append(Src(function.file, f"line {function.node.lineno}", "too long to follow"))
-        run.budget = before - (start - max(run.budget, 0))
-        found.extend(_pattern(pieces, place, run.replacements) for pieces, place in run.pieces)
+        found.extend(_followed(code.run, function, {}) or _followed(code.run, function, _inputs(function)))
+    return found
+
+
+def _followed(run: Interpreter, function: Function, given: dict[str, Val]) -> list[Pattern]:
+    """What one call of a function puts together."""
+    run.pieces.clear()
+    run.replacements.clear()
+    before, run.budget = run.budget, min(run.budget, 20_000)
+    start = run.budget
+    try:
+        run.call_function(function, [], given, 3)
+    except (Stop, RecursionError):
+        run.notes.append(Src(function.file, f"line {function.node.lineno}", "too long to follow"))
+    run.budget = before - (start - max(run.budget, 0))
+    found = [_pattern(pieces, place, run.replacements) for pieces, place in run.pieces]
     return [pattern for pattern in found if pattern is not None]
+
+
+def _inputs(function: Function) -> dict[str, Val]:
+    """Arguments that default to None as if they were given: `images=None` must not hide what is done with images."""
+    spec = function.node.args
+    names = [argument.arg for argument in [*spec.posonlyargs, *spec.args]]
+    pairs = [*zip(reversed(names), reversed(spec.defaults), strict=False)]
+    pairs += [(a.arg, d) for a, d in zip(spec.kwonlyargs, spec.kw_defaults, strict=False) if d is not None]
+    silent = [name for name, default in pairs if isinstance(default, ast.Constant) and default.value is None]
+    return {name: unknown(f"argument {name}", function.file) for name in silent}
 
 
 def _functions(code: CodeReading, others: list[Instance]) -> Iterator[Function]:
@@ -102,7 +119,9 @@ def _pattern(pieces: Pieces, place: Src, replacements: list[tuple[str, list[Val]
     after = _known(list(pieces.parts[index + 1 :]))
     start, end = "".join(part.value for part in before), "".join(part.value for part in after)
     sources = (*repeat.token.src[:2], place, *(source for part in (*before, *after) for source in part.src[:1]))
-    return Pattern(repeat.token.value, start, end, _placeholder(pieces, replacements), sources)
+    whole = any(len(args) > 1 and args[1].value == pieces for _, args, _ in replacements)
+    known = len(before) + len(after) + 1 == len(pieces.parts)
+    return Pattern(repeat.token.value, start, end, _placeholder(pieces, replacements), sources, whole and known)
 
 
 def _known(parts: list[Val | Repeat]) -> list[Val]:
@@ -129,13 +148,13 @@ def _placeholder(pieces: Pieces, replacements: list[tuple[str, list[Val], Src]])
 
 
 def best_pattern(found: list[Pattern], vocabulary: Vocabulary) -> Pattern | None:
-    """The pattern of one image: its context token is a special token, with the most of start, end and
-    placeholder known."""
+    """The pattern of one image: its context token is a special token; what stands in place of a placeholder as a
+    whole comes first, then the most of start, end and placeholder known."""
 
-    def rank(pattern: Pattern) -> tuple[bool, bool, int, int]:
+    def rank(pattern: Pattern) -> tuple[bool, bool, bool, int, int]:
         both = (pattern.start in vocabulary.ids) + (pattern.end in vocabulary.ids)
         text = pattern.placeholder is not None
-        return pattern.context in vocabulary.ids, text, both, -len(pattern.start) - len(pattern.end)
+        return pattern.context in vocabulary.ids, text, pattern.whole, both, -len(pattern.start) - len(pattern.end)
 
     usable = [
         p for p in found if p.context.strip() and (p.context in vocabulary.ids or not vocabulary.ids) and _like_token(p)

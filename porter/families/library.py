@@ -25,6 +25,12 @@ class Library:
     def architectures(self) -> frozenset[str]:
         return frozenset(self.causal.values()) | frozenset(self.image_text.values())
 
+    def type_of(self, architecture: str) -> str | None:
+        """The model_type of a causal class whose config class goes by the same name; None for a class of elsewhere."""
+        stem = architecture.removesuffix("ForCausalLM")
+        types = [key for key, name in self.causal.items() if name == architecture]
+        return next((key for key in types if self.configs.get(key) == f"{stem}Config"), None)
+
 
 def library_beside(package: Path) -> Library:
     """The `transformers` installed beside a vLLM package, else the one that porter's interpreter would import."""

@@ -120,6 +120,8 @@ class BaseSpec:
     info: str
     processor: str
     dummy: str
+    generic: bool
+    """Whether `processor` and `dummy` take the processing info in brackets."""
     hf_module: str
     hf_processor: str
     image_processor: str

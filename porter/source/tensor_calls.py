@@ -150,7 +150,9 @@ def _activation(name: str) -> Handler:
     return handler
 
 
-def _named_activation(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:
+def _named_activation(
+    run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame
+) -> Val | None:
     name = plain(args[0]) if args else None
     return outside.activation(name, place) if isinstance(name, str) else None
 

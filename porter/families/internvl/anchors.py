@@ -43,6 +43,8 @@ class Trio:
     info: str
     processor: str
     dummy: str
+    generic: bool = False
+    """Whether the processor and the dummy inputs take their processing info in brackets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def read_anchors(tree: Tree, relpath: str, model_class: str) -> Anchors:
         if hook is None or parameter_names(hook) != parameters:
             wanted = ", ".join(parameters)
             raise TreeError(f"{model_class} of this vLLM has no {name}({wanted})", where=relpath)
-    trio = _registered(model, relpath)
+    trio = _registered(model, file)
     towers = tower_anchors(tree)
     return Anchors(
         relpath=relpath,
@@ -120,18 +122,27 @@ def read_anchors(tree: Tree, relpath: str, model_class: str) -> Anchors:
     )
 
 
-def _registered(model: ast.ClassDef, relpath: str) -> Trio:
+def _registered(model: ast.ClassDef, file: SourceFile) -> Trio:
     """The trio that `register_processor` names above the model class."""
     for decorator in model.decorator_list:
         if isinstance(decorator, ast.Call) and dotted(decorator.func).endswith("register_processor") and decorator.args:
             named = {item.arg: dotted(item.value) for item in decorator.keywords}
-            return Trio(named.get("info", ""), dotted(decorator.args[0]), named.get("dummy_inputs", ""))
-    raise TreeError(f"{model.name} is not registered with a processor in this vLLM", where=relpath)
+            processor, dummy = dotted(decorator.args[0]), named.get("dummy_inputs", "")
+            return Trio(named.get("info", ""), processor, dummy, _generic(file, processor) and _generic(file, dummy))
+    raise TreeError(f"{model.name} is not registered with a processor in this vLLM", where=file.relpath)
 
 
 def _image_only(file: SourceFile, trio: Trio) -> Trio:
     """The nearest classes that are not named like video ones: the trio's own bases in the same file, else the trio."""
-    return Trio(*(_base_in(file, name) for name in (trio.info, trio.processor, trio.dummy)))
+    info, processor, dummy = (_base_in(file, name) for name in (trio.info, trio.processor, trio.dummy))
+    return Trio(info, processor, dummy, _generic(file, processor) and _generic(file, dummy))
+
+
+def _generic(file: SourceFile, name: str) -> bool:
+    """Whether a class leaves the argument of its own base open: `class Base(Other[_I])`."""
+    node = file.classes.get(name)
+    open_ones = [base for base in (node.bases if node is not None else ()) if isinstance(base, ast.Subscript)]
+    return any(dotted(base.slice) not in file.classes for base in open_ones)
 
 
 def _base_in(file: SourceFile, name: str) -> str:
