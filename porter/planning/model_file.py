@@ -65,6 +65,7 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
         "image_processor": names.cls("ImageProcessor") if spec.pixels else spec.base.image_processor,
         "processor": names.cls("MultiModalProcessor") if spec.tokens.placeholder else spec.base.processor,
         "dummy": names.cls("DummyInputsBuilder") if spec.tokens.placeholder else spec.base.dummy,
+        "argument": f"[{names.cls('ProcessingInfo')}]" if spec.base.generic else "",
         "tiling": [(name, expression(source, name, own_config)) for name, source in _tiling(spec)],
         "processor_arguments": _processor_arguments(spec, own_config),
         "adapt": adaptations(spec, own_config),

@@ -91,7 +91,8 @@ def judge_text(reading: ReadingLike, tree: Tree, library: Library) -> tuple[SubC
     language = reading.facts.value("language_model")
     if not isinstance(language, dict):
         return None, blocked("language model", "no part of the repo is a language model that can be named")
-    model_type, stated = language.get("model_type"), language.get("architecture")
+    stated = language.get("architecture")
+    model_type = language.get("model_type") or library.type_of(str(stated))
     known = isinstance(model_type, str) and model_type in library.configs and model_type not in _own_types(tree)
     architecture = stated if isinstance(stated, str) else library.causal.get(str(model_type))
     entries = architectures(tree)
