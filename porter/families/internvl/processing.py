@@ -5,7 +5,7 @@ from __future__ import annotations
 from porter.facts.model import Confidence
 from porter.facts.synonyms import PILS_OWN, filter_number
 from porter.families.base import ReadingLike
-from porter.families.internvl.anchors import Anchors
+from porter.families.internvl.anchors import HELPERS, Anchors, ProcessorAnchor
 from porter.families.internvl.judgement import Notes, blocked, differs
 from porter.families.internvl.sources import resolved
 from porter.jsontypes import JSON
@@ -16,6 +16,7 @@ TOKEN_FACTS = {
     "start_image_token": "image_start_token",
     "end_image_token": "image_end_token",
 }
+PIXEL_HOOK = ("self", "images", "min_dynamic_patch", "max_dynamic_patch", "dynamic_image_size")
 TILING_FACTS = {
     "min_dynamic_patch": "min_tiles",
     "max_dynamic_patch": "max_tiles",
@@ -98,13 +99,18 @@ def judge_pixels(
     rescale = reading.facts.value("rescale") is not False
     if (mean, std, number, rescale) == (anchors.processor.mean, anchors.processor.std, PILS_OWN, True):
         return None, Notes()
-    if anchors.processor.pixel_hook is None:
-        return None, blocked(
-            "pixels", f"{anchors.processor.image_processor} of this vLLM has no hook for another normalisation"
-        )
+    lacking = _lacking(anchors.processor)
+    if lacking:
+        return None, blocked("pixels", f"{anchors.processor.image_processor} of this vLLM has no {', '.join(lacking)}")
     base = f"mean {anchors.processor.mean}, std {anchors.processor.std}, resample {PILS_OWN}"
     repo = f"mean {mean}, std {std}, resample {number}" + ("" if rescale else ", no rescale")
     return PixelSpec(number, rescale, mean, std), differs("pixels", base, repo, "own image processor")
+
+
+def _lacking(processor: ProcessorAnchor) -> list[str]:
+    """What an own image processor overrides or calls, and this tree does not have."""
+    hook = [] if processor.pixel_hook == PIXEL_HOOK else [f"_images_to_pixel_values_lst({', '.join(PIXEL_HOOK)})"]
+    return [*hook, *(name for name in HELPERS if name not in processor.helpers)]
 
 
 def _triple(reading: ReadingLike, name: str) -> tuple[float, ...] | None:
