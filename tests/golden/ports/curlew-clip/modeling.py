@@ -114,7 +114,8 @@ class CurlewProcessingInfo(BaseInternVLProcessingInfo):
 class CurlewForCausalLM(InternVLChatModel):
     hf_to_vllm_mapper = WeightsMapper(
         orig_to_new_prefix={
-            "vision_tower.": "vision_model.",
+            "vision_tower.vision_model.": "vision_model.vision_model.",
+            "vision_tower.": "vision_model.vision_model.",
             "mm_projector.": "mlp1.",
         }
     )

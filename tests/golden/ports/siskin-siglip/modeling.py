@@ -103,9 +103,10 @@ class SiskinProcessingInfo(BaseInternVLProcessingInfo):
 class SiskinForConditionalGeneration(InternVLChatModel):
     hf_to_vllm_mapper = WeightsMapper(
         orig_to_new_prefix={
+            "vision_tower.vision_model.": "vision_model.vision_model.",
+            "vision_tower.": "vision_model.vision_model.",
             "multi_modal_projector.linear_1.": "mlp1.0.",
             "multi_modal_projector.linear_2.": "mlp1.2.",
-            "vision_tower.": "vision_model.",
             "multi_modal_projector.": "mlp1.",
         }
     )
