@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -165,7 +164,6 @@ def test_terminate_is_an_interrupt() -> None:
     done = porter(code=code)
     assert done.returncode == 130
     assert done.stderr.splitlines()[0] == "error: interrupted"
-    assert signal.SIGTERM
 
 
 def test_no_color_and_no_terminal_give_plain_text() -> None:

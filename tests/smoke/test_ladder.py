@@ -7,7 +7,8 @@ import pytest
 from porter.errors import UsageError, WorkerError
 from porter.facts.model import Confidence, Fact, ModelFacts
 from porter.smoke.inputs import prompts, tiling
-from porter.smoke.ladder import RUNGS, _Seen, with_prerequisites
+from porter.smoke.ladder import RUNGS, _Seen, with_prerequisites, without_trust
+from porter.smoke.report import Rung, RungStatus
 
 
 def test_prerequisites_come_along_in_order() -> None:
@@ -55,3 +56,17 @@ def test_an_unknown_mean_is_assumed_and_an_absent_one_is_not() -> None:
 def test_the_filter_of_the_rewrite_is_the_facts_by_name_or_number(said: object, number: int) -> None:
     facts = ModelFacts({"resample": Fact("resample", said, Confidence.CERTAIN)})  # type: ignore[arg-type]
     assert tiling(facts, 28)["resample"] == number
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "expected"),
+    [
+        ("failed", "RuntimeError: ... consider setting `trust_remote_code=True` in LLM", "skipped"),
+        ("failed", "ValueError: 'model_type'", "failed"),
+        ("passed", "trust_remote_code", "passed"),
+    ],
+)
+def test_a_rung_that_lacks_trust_is_skipped(status: RungStatus, detail: str, expected: str) -> None:
+    found = without_trust(Rung("config", status, detail))
+    assert found.status == expected
+    assert expected != "skipped" or "--trust-remote-code" in found.detail
