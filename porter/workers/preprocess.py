@@ -16,6 +16,23 @@ from typing import Any
 REMOTE = "transformers_modules"
 IMAGE_NAMES = ("image", "img", "image_file", "image_path", "pil_image", "images")
 SIZE_NAMES = ("input_size", "image_size", "size", "img_size", "tile_size")
+PIXEL_NAMES = ("pixel_values", "images", "image", "pixel_values_flat", "pixel_values_images", "image_tensor")
+NOT_PIXELS = (
+    "flag",
+    "size",
+    "mask",
+    "id",
+    "count",
+    "num",
+    "embed",
+    "grid",
+    "token",
+    "index",
+    "path",
+    "feature",
+    "bound",
+    "pos",
+)
 MIN_NAMES = ("min_num", "min_tiles", "min_dynamic_patch", "min_patches")
 MAX_NAMES = ("max_num", "max_tiles", "max_dynamic_patch", "max_patches", "max_num_tiles")
 
@@ -76,11 +93,29 @@ def _processor(folder: Path, trust: bool) -> Way:
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=trust)
 
     def way(prompt: str, images: list[Any]) -> Inputs:
-        made = processor(text=[prompt], images=images, return_tensors="pt")
+        try:
+            made = processor(text=[prompt], images=images, return_tensors="pt")
+        except (AttributeError, TypeError):  # one that takes a single prompt as it is
+            made = processor(text=prompt, images=images, return_tensors="pt")
         tensors = {key: value for key, value in made.items() if key not in ("input_ids", "attention_mask")}
-        return Inputs(tensors, [], made["input_ids"])
+        return Inputs(with_pixels(tensors), [], made["input_ids"])
 
     return way
+
+
+def with_pixels(tensors: dict[str, Any]) -> dict[str, Any]:
+    """The tensors with `pixel_values` among them, whatever the processor calls its one stack of images."""
+    stacks = [value for value in tensors.values() if getattr(value, "ndim", 0) >= 4]
+    return tensors if "pixel_values" in tensors or len(stacks) != 1 else {**tensors, "pixel_values": stacks[0]}
+
+
+def takes_pixels(name: str) -> bool:
+    """Whether a parameter of this name takes the images themselves."""
+    lower = name.lower()
+    return name in PIXEL_NAMES or (
+        any(word in lower for word in ("pixel", "image", "img", "tiles", "crops"))
+        and not any(word in lower for word in NOT_PIXELS)
+    )
 
 
 def _image_processor(folder: Path, entry: str | None) -> Way:

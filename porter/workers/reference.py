@@ -19,7 +19,6 @@ from typing import Any
 from porter_worker import draw, images, preprocess, runtime, shims
 
 CLASS_KEYS = ("AutoModelForImageTextToText", "AutoModelForVision2Seq", "AutoModelForCausalLM", "AutoModel")
-PIXEL_NAMES = ("pixel_values", "images", "image", "pixel_values_flat", "pixel_values_images", "image_tensor")
 NOT_FEATURES = ("forward", "generate", "chat", "batch_chat", "prepare_inputs_for_generation")
 
 
@@ -117,8 +116,10 @@ def forward(model: Any, ids: Any, tensors: dict[str, Any]) -> Any:
         known["position_ids"] = torch.arange(length).unsqueeze(0)
     pixels = tensors.get("pixel_values")
     if pixels is not None:
-        known |= dict.fromkeys(PIXEL_NAMES, pixels)
+        known |= {name: pixels for name in names if preprocess.takes_pixels(name)}
         known["image_flags"] = torch.ones(len(pixels), 1, dtype=torch.long)
+        if not any(preprocess.takes_pixels(name) for name in names):
+            raise RuntimeError(f"{type(model).__name__}.forward takes no argument that images could go to")
     known |= tensors
     output = model(**{name: value for name, value in known.items() if name in names})
     logits = output.logits if hasattr(output, "logits") else output[0]
@@ -267,7 +268,7 @@ def _feature_methods(module: Any) -> list[Any]:
         parameters = list(inspect.signature(function).parameters.values())[1:]
         named = [p for p in parameters[1:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         needed = [p for p in named if p.default is p.empty]
-        if parameters and parameters[0].name in PIXEL_NAMES and not needed:
+        if parameters and preprocess.takes_pixels(parameters[0].name) and not needed:
             found.append(getattr(module, name))
     return found
 

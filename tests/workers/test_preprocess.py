@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from porter.workers.preprocess import closest_grid, ways
+from porter.workers.preprocess import closest_grid, takes_pixels, ways, with_pixels
 
 FACTS = {"native": True, "resize_scheme": "single", "tiling": {"size": 28}}
 
@@ -35,3 +35,26 @@ def test_the_grid_is_the_closest_in_aspect_and_large_only_for_large_images(
     width: int, height: int, grid: tuple[int, int]
 ) -> None:
     assert closest_grid(width, height, 1, 6, 28) == grid
+
+
+@pytest.mark.parametrize("name", ["pixel_values", "pixels", "images", "img", "image_tensors", "input_tiles"])
+def test_parameters_that_take_images(name: str) -> None:
+    assert takes_pixels(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["input_ids", "image_flags", "pixel_values_videos", "image_token_index", "image_embeds", "num_images", "x"]
+)
+def test_parameters_that_take_no_images(name: str) -> None:
+    assert not takes_pixels(name)
+
+
+class Stack:
+    def __init__(self, ndim: int) -> None:
+        self.ndim = ndim
+
+
+def test_the_one_stack_of_images_gets_the_usual_name() -> None:
+    stack, mask = Stack(4), Stack(2)
+    assert with_pixels({"views": stack, "mask": mask})["pixel_values"] is stack
+    assert "pixel_values" not in with_pixels({"views": stack, "more": Stack(5)})
