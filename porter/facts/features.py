@@ -48,6 +48,8 @@ class FeaturePath:
     layer_sources: tuple[Src, ...] = ()
     pixel_ops: tuple[tuple[str, str], ...] = ()
     opaque: bool = False
+    lost: str = ""
+    """A layer behind the last one that was followed: the path goes on, in code that could not be."""
 
 
 def read_features(reading: CodeReading, image_size: int | None, text_width: int | None) -> FeaturePath | None:
@@ -70,7 +72,7 @@ def read_features(reading: CodeReading, image_size: int | None, text_width: int 
         found = _follow(reading, owner_function(owner, node, instance), node, towers)
         if found is None:
             continue
-        score = _score(found.features, text_width)
+        score = _score(found.features, text_width) - (200 if found.lost else 0)
         if best is None or score > best[0]:
             best = (score, found)
         if score >= 100:
@@ -128,6 +130,7 @@ def _follow(
     if argument is None:
         return None
     run.captured.clear()
+    run.blind.clear()
     before = run.budget
     run.budget = min(run.budget, 60_000)
     spent_from = run.budget
@@ -152,7 +155,19 @@ def _follow(
         _sources(last.layer_sources),
         ops,
         id(tower.module) in run.opaque,
+        "" if _features_of(result) is last else _lost(run.blind, last, node.name),
     )
+
+
+def _lost(blind: list[str], features: Features, method: str) -> str:
+    """The first layer of the connector that got something unknown; "" when every one was followed.
+
+    Beside the language model stand heads that are called on unknown values too: a layer counts when it shares its
+    module with followed ones, or when the method does nothing but features.
+    """
+    owners = {str(step.get("attr") or "").rpartition(".")[0] for step in features.steps} - {""}
+    near = [path for path in blind if path.rpartition(".")[0] in owners or method != "forward"]
+    return near[0] if near else ""
 
 
 def _sources(values: tuple[object, ...]) -> tuple[Src, ...]:

@@ -173,6 +173,9 @@ def connector_fact(snapshot: Snapshot, path: FeaturePath | None) -> Fact:
     places = tuple(
         Src(str(layer["file"]), str(layer["line"]), str(layer["op"])) for layer in layers[:4] if "file" in layer
     )
+    if path.lost:
+        value["lost"] = path.lost
+        return Fact("connector", value, Confidence.GUESS, evidence(places), note=f"the way to {path.lost} was lost")
     return Fact("connector", value, sure, evidence(places))
 
 

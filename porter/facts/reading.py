@@ -190,7 +190,7 @@ def _path_fact(path: FeaturePath | None) -> Fact:
             note="no method of the code could be followed from pixels to the connector",
         )
     ops: JSON = [_plain_op(op) for op in operations(path)]
-    sure = Confidence.LIKELY if path.opaque else Confidence.CERTAIN
+    sure = Confidence.GUESS if path.lost else Confidence.LIKELY if path.opaque else Confidence.CERTAIN
     note = f"{path.file}:{path.method}" + ("; the tower's own code could not be followed" if path.opaque else "")
     return Fact("feature_path", ops, sure, evidence(path.sources), note=note)
 

@@ -140,9 +140,8 @@ class _Run:
         self.native = not subject.reading.snapshot.auto_map
         materialise(subject.reading.snapshot, self.tiny.files, self.folder / "model", trust=options.trust)
         facts = subject.reading.facts
-        self.prompts: JSON = [
-            *prompts(self.tiny.tile, str(facts.value("image_placeholder") or "<image>"), options.image)
-        ]
+        self.placeholder = str(facts.value("image_placeholder") or "<image>")
+        self.prompts: JSON = [*prompts(self.tiny.tile, self.placeholder, options.image)]
         self.names = [str(prompt["name"]) for prompt in cast("list[JSONObject]", self.prompts)]
 
     def reference(self) -> Reference:
@@ -151,6 +150,7 @@ class _Run:
             return Reference(None, "skipped", TRUST_HINT)
         facts = self.subject.reading.facts
         known: JSONObject = {**plain_facts(facts), "tiling": tiling(facts, self.tiny.tile), "native": self.native}
+        known["image_placeholder"] = self.placeholder
         known["tokens_per_tile"] = self.tiny.tokens_per_tile
         payload: JSONObject = {
             "model": str(self.folder / "model"),

@@ -35,13 +35,13 @@ def follow(run: Interpreter, tower: Instance, shape: TowerShape, args: list[Val]
     if not blocks or found is None or run.inside is not None:
         return None
     run.inside = Inside(replace_layers(shape, len(blocks)), blocks)
-    notes, captured = len(run.notes), len(run.captured)
+    notes, captured, blind = len(run.notes), len(run.captured), len(run.blind)
     try:
         result = run.call_function(Function(found[0].file, found[1], tower, found[0]), args, kwargs, 6)
         return _result(result, run.inside.shape)
     finally:
         run.inside = None
-        del run.notes[notes:], run.captured[captured:]
+        del run.notes[notes:], run.captured[captured:], run.blind[blind:]
 
 
 def replace_layers(shape: TowerShape, count: int) -> TowerShape:

@@ -88,6 +88,8 @@ class Interpreter:
         self.tower: Callable[[Instance | Layer], TowerShape | None] | None = None
         self.pixel_ops: dict[int, tuple[tuple[str, str], ...]] = {}
         self.captured: list[Features] = []
+        self.blind: list[str] = []
+        """Paths of layers that were called on something unknown."""
         self.inside: Inside | None = None
         self.opaque: set[int] = set()
         self.reads: dict[tuple[int, str], Val] = {}

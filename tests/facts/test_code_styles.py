@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from porter.facts import RepoReading
+from porter.facts import Confidence, RepoReading
 from tests.facts.compare import agrees, read
 from tests.facts.models import model, write
 from tests.facts.test_feature_path import LAST, ONE_SHUFFLE, joined
@@ -155,3 +155,11 @@ SETTINGS = {
     "qk_normalization": False,
     "qkv_bias": False,
 }
+
+
+def test_a_connector_that_is_lost_on_the_way_is_said_to_be(tmp_path: Path) -> None:
+    build = "self.first = nn.Linear(64, 24)\nself.second = nn.Linear(24, 24)\n"
+    code = joined(LAST, ONE_SHUFFLE, "return self.second(F.normalize(self.first(x), dim=-1))")
+    facts = read(write(tmp_path, model(code, build))).facts
+    assert agrees({"lost": "second"}, facts.value("connector"))
+    assert facts["feature_path"].confidence is Confidence.GUESS

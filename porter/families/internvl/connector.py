@@ -21,6 +21,9 @@ def judge_connector(reading: ReadingLike, anchors: Anchors, ratio: float) -> tup
     widths = _widths(reading)
     if not layers or widths is None:
         return (), blocked("connector", "its layers could not be read from the code")
+    connector = reading.facts.value("connector")
+    if isinstance(connector, dict) and connector.get("lost"):
+        return (), blocked("connector", f"the code on the way to its layer {connector['lost']} could not be followed")
     unknown = [layer.op for layer in layers if layer.op not in ("LayerNorm", "RMSNorm", "Linear", *ACTIVATIONS)]
     if unknown:
         return (), blocked("connector", f"it has a layer that porter cannot write: {', '.join(unknown)}")
