@@ -6,6 +6,11 @@ import os
 import tempfile
 
 import pytest
+from hypothesis import Phase, settings
+
+# The same examples on every run: a new one is looked for by hand (`--hypothesis-profile=default`), never by CI.
+settings.register_profile("porter", derandomize=True, deadline=None, phases=(Phase.explicit, Phase.generate))
+settings.load_profile("porter")
 
 HOME = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
 REMOVED = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")

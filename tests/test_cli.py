@@ -14,7 +14,7 @@ import pytest
 from porter import __version__
 from porter.boundary import Call, guarded
 from porter.cli import app, main
-from porter.commands.session import Result
+from porter.commands.session import Result, default_log
 from porter.errors import Refused
 from porter.options import Common
 from porter.render.documents import KEYS
@@ -22,6 +22,12 @@ from porter.render.documents import KEYS
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "vllm", "transformers", "huggingface_hub", "libcst", "jinja2", "rich")
 VERBS = tuple(sorted(KEYS))
+
+
+@pytest.fixture(autouse=True)
+def no_log() -> None:
+    """Other tests run commands in this process too, and a log is named by its process."""
+    default_log().unlink(missing_ok=True)
 
 
 def porter(*arguments: str, code: str = "from porter.cli import main; sys.exit(main())") -> Any:

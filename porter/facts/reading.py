@@ -93,7 +93,9 @@ def infer(snapshot: Snapshot) -> RepoReading:
     ]
     for part in parts:
         facts.update({fact.name: readable(fact) for fact in bounded(code, part) or []})
-    return RepoReading(snapshot, ModelFacts(facts), configs, tuple(dict.fromkeys(code.problems)))
+    return RepoReading(
+        snapshot, ModelFacts(facts), configs, tuple(dict.fromkeys([*code.problems, *snapshot.missing_code]))
+    )
 
 
 def readable(fact: Fact) -> Fact:
