@@ -333,6 +333,8 @@ def _generate(run: Interpreter, generators: list[ast.comprehension], frame: Fram
     if items is None:
         return False
     for item in items:
+        if not frame.turn():
+            return False
         assign(run, first.target, item, frame)
         if all(truth(run.evaluate(test, frame)) is not False for test in first.ifs) and not _generate(
             run, rest, frame, emit

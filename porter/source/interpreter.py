@@ -33,6 +33,7 @@ from porter.source.values import (
 if TYPE_CHECKING:
     from porter.source.inside import Inside
 
+MAX_TURNS = 2_000
 MODULE_BASES = ("Module", "PreTrainedModel", "ForCausalLM", "ForConditionalGeneration", "Model", "PretrainedModel")
 
 
@@ -64,7 +65,7 @@ class Flow:
 class Frame:
     """Names of one call: locals over closure over the module of `file`."""
 
-    __slots__ = ("defining", "depth", "file", "names", "owner")
+    __slots__ = ("defining", "depth", "file", "names", "owner", "turns")
 
     def __init__(
         self, file: str, names: dict[str, Val], owner: Instance | None, defining: ClassRef | None, depth: int
@@ -74,6 +75,12 @@ class Frame:
         self.owner = owner
         self.defining = defining
         self.depth = depth
+        self.turns = 0
+
+    def turn(self) -> bool:
+        """Count one turn of a loop of this call; False when its loops together have turned often enough."""
+        self.turns += 1
+        return self.turns <= MAX_TURNS
 
 
 class Interpreter:

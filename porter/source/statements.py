@@ -157,6 +157,9 @@ def _for(run: Interpreter, node: ast.For, frame: Frame) -> Flow | None:
         run.note(Src(frame.file, where(node), f"loop over {snippet(node.iter)}"))
         items = [unknown("loop", f"{frame.file} {where(node)}")]
     for item in items[:MAX_LOOP]:
+        if not frame.turn():
+            run.note(Src(frame.file, where(node), f"not to its end: loop over {snippet(node.iter)}"))
+            return None
         assign(run, node.target, item, frame)
         flow = run.run(node.body, frame)
         if flow is not None and flow.kind == "break":

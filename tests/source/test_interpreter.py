@@ -422,8 +422,13 @@ def test_hostile_code_ends_and_raises_nothing_else(name: str) -> None:
 
 
 def test_budget_stops_an_endless_program() -> None:
-    code = "def result():\n    for a in range(500):\n        for b in range(500):\n            for c in range(500):\n                x = a"
-    assert survives(code, budget=5_000) == "stopped"
+    code = "def result():\n    while True:\n        while True:\n            while True:\n                x = 1"
+    assert survives(code) == "stopped"
+
+
+def test_loops_of_one_call_turn_so_often_and_no_more() -> None:
+    loops = "for a in range(500):\n        for b in range(500):\n            for c in range(500):\n                x = a"
+    assert survives(f"def result():\n    {loops}\n    return 7") != "stopped"
 
 
 def test_undecided_branches_are_noted() -> None:
