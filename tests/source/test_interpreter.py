@@ -427,7 +427,9 @@ def test_budget_stops_an_endless_program() -> None:
 
 
 def test_loops_of_one_call_turn_so_often_and_no_more() -> None:
-    loops = "for a in range(500):\n        for b in range(500):\n            for c in range(500):\n                x = a"
+    loops = (
+        "for a in range(500):\n        for b in range(500):\n            for c in range(500):\n                x = a"
+    )
     assert survives(f"def result():\n    {loops}\n    return 7") != "stopped"
 
 
