@@ -15,7 +15,7 @@ from porter.commands.session import Scratch, Settings, Silent, Talk, scratch
 from porter.errors import PorterError, Refused, TargetError, UsageError
 from porter.facts.model import Fact
 from porter.jsontypes import JSON
-from porter.overrides import parse_set, with_given
+from porter.overrides import load_facts, parse_set, with_given
 from porter.planning.names import names_for
 from porter.planning.plan import Plan
 
@@ -90,11 +90,10 @@ class Way:
 
     def read(self) -> RepoReading:
         request = self.request
-        reading = settled(read_repo(request.repo, request.settings, self.talk), request.facts, request.sets)
-        said = ("--set", str(request.facts))
-        self.given = {
-            n: fact.value for n, fact in reading.facts.items() if fact.evidence and fact.evidence[0].file in said
-        }
+        inferred = read_repo(request.repo, request.settings, self.talk)
+        from_file = load_facts(request.facts, inferred.facts) if request.facts is not None else {}
+        self.given = {**from_file, **parse_set(request.sets)}
+        reading = settled(inferred, request.facts, request.sets)
         self.found = replace(self.found, reading=reading)
         return reading
 
