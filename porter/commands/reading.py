@@ -122,7 +122,7 @@ def settled(reading: RepoReading, facts_file: Path | None, options: Sequence[str
 
 
 def open_questions(verdict: Verdict | None, facts: ModelFacts) -> tuple[Fact, ...]:
-    """The facts that a port would use although nothing settles them."""
-    if verdict is None or verdict.match is None:
+    """The facts that a port would use although nothing settles them; none where there is nothing to port."""
+    if verdict is None or verdict.match is None or verdict.level == "supported":
         return ()
     return tuple(facts[name] for name in verdict.match.uses if not facts[name].usable)
