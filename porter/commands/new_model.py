@@ -159,7 +159,7 @@ class Way:
         room = self.room.folder / "provisional"
         provisional = plan_port(reading, verdict, tree, room, PortOptions("plugin"), NameRules())
         self.talk.note("inferring the weight mapper from the checkpoint's names and the port's own parameters")
-        rules = inferred_rules(provisional, reading, self.bench()).rules
+        rules = inferred_rules(provisional, reading, self.bench())
         return plan_port(reading, verdict, tree, target, options, rules)
 
     def target(self, reading: RepoReading, tree: Tree) -> Path:

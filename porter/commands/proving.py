@@ -15,8 +15,9 @@ from porter.facts import RepoReading
 from porter.hub.snapshot import Snapshot, TensorInfo
 from porter.jsontypes import JSONObject
 from porter.planning.plan import Plan
-from porter.weights.infer import Inferred, Target, infer_mapper, targets_of
+from porter.weights.infer import Target, infer_mapper, targets_of
 from porter.weights.join import parameters_of
+from porter.weights.mapper import NameRules
 
 if TYPE_CHECKING:
     from porter.process import WorkerSettings
@@ -61,10 +62,11 @@ class Bench:
         return self.room.worker(self.settings.python, timeout=self.timeout, path=path)
 
 
-def inferred_rules(provisional: Plan, reading: RepoReading, bench: Bench) -> Inferred:
+def inferred_rules(provisional: Plan, reading: RepoReading, bench: Bench) -> NameRules | None:
     """The weight mapper of a port whose names are not known yet: its provisional form is built on the meta device.
 
-    A checkpoint that nobody has seen is stood in for by what the repo's own code would save, if that is trusted.
+    A checkpoint that nobody has seen is stood in for by what the repo's own code would save, if that is trusted; else
+    None: the facts alone have to do.
     """
     from porter.changes import apply
     from porter.planning.build import inferable
@@ -76,13 +78,13 @@ def inferred_rules(provisional: Plan, reading: RepoReading, bench: Bench) -> Inf
     snapshot = reading.snapshot
     if snapshot.tensors.tensors:
         table = replace(snapshot.tensors, tensors=inferable(snapshot.tensors.tensors, reading))
-        return infer_for(replace(snapshot, tensors=table), bench.worker(), Against(plugin, trust=bench.trust))
+        against = Against(plugin, trust=bench.trust)
+        return infer_for(replace(snapshot, tensors=table), bench.worker(), against).rules
     if not bench.trust:
-        return Inferred()
+        return None
     model = tiny_folder(reading, bench)
-    return infer_mapper(
-        inferable(saved_by_code(model, reading, bench), reading), accepted(model, Placed(plugin), bench)
-    )
+    saved = inferable(saved_by_code(model, reading, bench), reading)
+    return infer_mapper(saved, accepted(model, Placed(plugin), bench)).rules
 
 
 def accepted(model: Path, placed: Placed, bench: Bench) -> tuple[Target, ...]:

@@ -65,6 +65,14 @@ def test_facts_that_were_saved_and_edited_win(tmp_path: Path, capsys: pytest.Cap
     assert not Path(out).exists()
 
 
+def test_without_weights_and_without_trust_the_facts_give_the_mapper(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(["new-model", str(EXAMPLE), "--plugin", str(out), "--yes", "--no-smoke", "--quiet"]) == 0
+    model = (out / "skylark_vl" / "modeling.py").read_text(encoding="utf-8")
+    for rename in ('"model.vit.": "vision_model."', '"model.connector.": "mlp1."', '"model.llm.": "language_model."'):
+        assert rename in model
+
+
 def test_a_script_needs_yes_and_sees_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, document = run(capsys, "new-model", str(EXAMPLE), "--plugin", str(tmp_path / "out"))
     assert code == 2
