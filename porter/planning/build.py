@@ -78,7 +78,7 @@ def draft_rules(reading: RepoReading) -> NameRules:
         prefix = named.get(part)
         if isinstance(prefix, str) and prefix and prefix != place:
             rules[f"{prefix}."] = f"{place}."
-    return NameRules(prefix={**_connector_rules(reading), **rules})
+    return NameRules(prefix={**_connector_rules(reading), **rules, **_buffer_rules(reading)})
 
 
 def inferable(tensors: Sequence[TensorInfo], reading: RepoReading) -> tuple[TensorInfo, ...]:
@@ -90,6 +90,21 @@ def inferable(tensors: Sequence[TensorInfo], reading: RepoReading) -> tuple[Tens
     prefixes = [item.get("prefix") for item in (towers if isinstance(towers, list) else []) if isinstance(item, dict)]
     heads = tuple(f"{prefix}.{inner}head." for prefix in prefixes if prefix for inner in ("", "vision_model."))
     return tuple(tensor for tensor in tensors if not (heads and tensor.name.startswith(heads)))
+
+
+def _buffer_rules(reading: RepoReading) -> dict[str, str | None]:
+    """Stored buffers onto the port's own; one that nothing uses is dropped."""
+    listed = reading.facts.value("buffers")
+    found: dict[str, str | None] = {}
+    for buffer in listed if isinstance(listed, list) else []:
+        name, attr = (buffer.get("name"), buffer.get("attr")) if isinstance(buffer, dict) else (None, None)
+        if not isinstance(buffer, dict) or not isinstance(name, str) or not buffer.get("persistent"):
+            continue
+        if not buffer.get("used"):
+            found[name] = None
+        elif isinstance(attr, str) and name != attr:
+            found[name] = attr
+    return found
 
 
 def _connector_rules(reading: RepoReading) -> dict[str, str | None]:

@@ -97,6 +97,8 @@ class OspreyForConditionalGeneration(InternVLChatModel):
             "model.vit.": "vision_model.",
             "model.connector.": "mlp1.",
             "model.llm.": "language_model.",
+            "model.norm_mean": "norm_mean",
+            "model.norm_std": "norm_std",
         }
     )
 

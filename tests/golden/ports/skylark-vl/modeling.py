@@ -94,6 +94,8 @@ class SkylarkVLForCausalLM(InternVLChatModel):
             "model.vit.": "vision_model.",
             "model.connector.": "mlp1.",
             "model.llm.": "language_model.",
+            "model.norm_mean": "norm_mean",
+            "model.norm_std": "norm_std",
         }
     )
 
