@@ -180,7 +180,7 @@ def _square(value: Any) -> JSON:
     return value if value is None or isinstance(value, (bool, int, float, str, list)) else None
 
 
-def split_configs(snapshot: Snapshot, code: CodeReading) -> tuple[Val | None, Val | None]:
+def split_configs(code: CodeReading) -> tuple[Val | None, Val | None]:
     """(text, vision) config objects by what they hold, for repos whose code does not tell."""
     text = vision = None
     for name, value in _nested(code.config, 2):

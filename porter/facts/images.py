@@ -48,8 +48,8 @@ def image_facts(configs: Configs, path: FeaturePath | None) -> list[Fact]:
     facts = [*_sizes(configs), *_tiling(configs)]
     ops = operations(path) if path is not None else []
     shuffle = next((op for op in ops if op["op"] == "pixel_shuffle"), None)
-    facts.extend(_shuffle_facts(configs, path, ops, shuffle))
-    facts.extend(_pixel_facts(configs, ops, path))
+    facts.extend(_shuffle_facts(configs, path, shuffle))
+    facts.extend(_pixel_facts(configs, ops))
     facts = _single_tile(facts)
     return [*facts, tokens_per_tile(facts, path)]
 
@@ -138,9 +138,7 @@ def _image_function(node: ast.FunctionDef) -> bool:
     return any(word in text.lower() for text in (*first, node.name) for word in words)
 
 
-def _shuffle_facts(
-    configs: Configs, path: FeaturePath | None, ops: list[dict[str, object]], shuffle: dict[str, object] | None
-) -> Iterator[Fact]:
+def _shuffle_facts(configs: Configs, path: FeaturePath | None, shuffle: dict[str, object] | None) -> Iterator[Fact]:
     if path is None:
         switch = read_value(configs.code.run, configs.code.config, ("use_pixel_shuffle",))
         if switch is not None and plain(switch) is False:
@@ -210,7 +208,7 @@ def _read_elsewhere(configs: Configs, attribute: str, value: JSON) -> Found | No
     return found_from(same[0]) if len(same) == 1 and value is not None else None
 
 
-def _pixel_facts(configs: Configs, ops: list[dict[str, object]], path: FeaturePath | None) -> Iterator[Fact]:
+def _pixel_facts(configs: Configs, ops: list[dict[str, object]]) -> Iterator[Fact]:
     inside = next((op for op in ops if op["op"] == "normalize"), None)
     off = configs.processor_value("do_normalize")
     for name, role in (("image_mean", "mean"), ("image_std", "std")):

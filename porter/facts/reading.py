@@ -77,7 +77,7 @@ def infer(snapshot: Snapshot) -> RepoReading:
     """Every fact that can be read from a snapshot."""
     code = read_code(snapshot)
     configs = Configs(snapshot, code)
-    configs.text, configs.vision = split_configs(snapshot, code)
+    configs.text, configs.vision = split_configs(code)
     processors = bounded(code, lambda: read_processors(snapshot, code)) or []
     configs.processor = processors[0] if processors else None
     language = bounded(code, lambda: language_module(code))
