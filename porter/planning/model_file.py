@@ -7,7 +7,7 @@ from typing import Any
 from porter.planning import layout
 from porter.planning.names import is_name
 from porter.planning.spec import PortSpec, Source
-from porter.weights.mapper import NameRules, mapper_field
+from porter.weights.mapper import NameRules, mapper_field, sharded
 
 MODELS = "vllm.model_executor.models"
 RESAMPLING = {0: "NEAREST", 1: "LANCZOS", 2: "BILINEAR", 3: "BICUBIC", 4: "BOX", 5: "HAMMING"}
@@ -184,6 +184,9 @@ def mapper(rules: NameRules) -> str | None:
 
 def _rule(kind: str, old: str, new: str | None) -> str:
     """One entry of a mapper's table."""
+    if kind == "stacked":
+        fused, shard = sharded(str(new))
+        return f"            {layout.text(old)}: ({layout.text(fused)}, {layout.literal(shard)}),"
     if kind != "regex":
         return f"            {layout.text(old)}: {layout.literal(new)},"
     value = "None" if new is None else layout.raw(new)

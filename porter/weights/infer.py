@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from porter.hub.snapshot import TensorInfo
 from porter.weights.join import RUN_TIME, Parameter
@@ -75,7 +75,7 @@ def _with_drops(rules: NameRules, extras: Sequence[Unit], target: Sequence[Targe
     leaves = {unit.path[-1] for unit in extras} & set(RUN_TIME) - set(_DROPPED_BY_VLLM)
     wanted = {t.name.rpartition(".")[2] for t in target}
     drops: dict[str, str | None] = {f".{leaf}": None for leaf in sorted(leaves - wanted)}
-    return NameRules(rules.substr, rules.prefix, {**drops, **rules.suffix}, rules.regex)
+    return replace(rules, suffix={**drops, **rules.suffix})
 
 
 def _without_clashes(
@@ -97,7 +97,7 @@ def _without_clashes(
 def _remove(rules: NameRules, culprits: set[tuple[str, str]]) -> NameRules:
     tables = {
         kind: {old: new for old, new in getattr(rules, kind).items() if (kind, old) not in culprits}
-        for kind in ("substr", "prefix", "suffix", "regex")
+        for kind in ("substr", "stacked", "prefix", "suffix", "regex")
     }
     return NameRules(**tables)
 

@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from porter.jsontypes import JSONObject
+from porter.jsontypes import JSON, JSONObject
 
 Rewrite = Callable[[str, str, str], str]
+
+SHARD = "@"
+"""`attn.qkv@q.weight` is the part of `attn.qkv.weight` that vLLM calls shard "q"; no module name holds this sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +39,21 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class NameRules:
-    """Renames in vLLM's own order of application: regex, substr, prefix, suffix; a value of None drops the tensor.
+    """Renames in vLLM's own order of application: regex, substr, stacked, prefix, suffix; None drops the tensor.
 
     Semantics are WeightsMapper's: each rule sees the result of the one before, only the first occurrence is replaced
-    (a regex replaces every match). A regex is the last resort, where no literal text can tell two places apart.
+    (a regex replaces every match). A regex is the last resort, where no literal text can tell two places apart. A
+    stacked rule's new text names the shard behind the SHARD sign: `.q_proj.` to `.qkv@q.`.
     """
 
     substr: Mapping[str, str | None] = field(default_factory=dict)
     prefix: Mapping[str, str | None] = field(default_factory=dict)
     suffix: Mapping[str, str | None] = field(default_factory=dict)
     regex: Mapping[str, str | None] = field(default_factory=dict)
+    stacked: Mapping[str, str | None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.substr or self.prefix or self.suffix or self.regex)
+        return any(True for _ in self.steps())
 
     def steps(self) -> Iterator[tuple[str, str, str | None]]:
         """(field, old, new) in order of application."""
@@ -83,7 +88,18 @@ class NameRules:
         return Trace(tuple(results), tuple(uses))
 
     def to_json(self) -> JSONObject:
-        return {name: dict(getattr(self, name)) for name in ("substr", "prefix", "suffix", "regex")}
+        tables: dict[str, JSON] = {name: dict(getattr(self, name)) for name in _FIELDS}
+        return {**tables, "stacked": {old: list(sharded(str(new))) for old, new in self.stacked.items()}}
+
+
+def sharded(text: str) -> tuple[str, str | int]:
+    """The name without its shard, and the shard as vLLM writes it: a letter, or the number of an output.
+
+    `.attn.qkv@q.` gives (`.attn.qkv.`, "q").
+    """
+    before, _, rest = text.partition(SHARD)
+    shard, dot, after = rest.partition(".")
+    return before + dot + after, int(shard) if shard.isdecimal() else shard
 
 
 def mapper_field(kind: str) -> str:
@@ -94,6 +110,7 @@ def mapper_field(kind: str) -> str:
 _FIELDS: Mapping[str, tuple[Callable[[str, str], object], Rewrite]] = {
     "regex": (re.search, re.sub),
     "substr": (lambda old, name: old in name, lambda old, new, name: name.replace(old, new, 1)),
+    "stacked": (lambda old, name: old in name, lambda old, new, name: name.replace(old, new, 1)),
     "prefix": (lambda old, name: name.startswith(old), lambda old, new, name: new + name[len(old) :]),
     "suffix": (lambda old, name: name.endswith(old), lambda old, new, name: name[: len(name) - len(old)] + new),
 }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from porter.weights.mapper import NameRules
+from porter.weights.mapper import SHARD, NameRules
 from porter.weights.match import Pair
 from porter.weights.ordering import Rule, ordered
 from porter.weights.trie import Edit, Move, fewest_edits
@@ -44,12 +44,29 @@ def rules_for(pairs: Sequence[Pair], extras: Sequence[Unit]) -> NameRules:
     taken = {target_of(source, target) for source, target in pairs}
     for _ in range(_MAX_ROUNDS):
         state.owners = {}
-        rules = NameRules(prefix=_prefixes(pairs, state), **_inner(pairs, state))
+        rules = _with_stacked(_prefixes(pairs, state), _inner(pairs, state))
         wrong = [source for source, target in pairs if rules.apply(source.example) != target_of(source, target)]
         wrong += [unit for unit in extras if rules.apply(unit.example) in taken and unit.example not in taken]
         if not wrong or not _narrow(wrong, state):
             break
     return rules
+
+
+def _with_stacked(prefix: dict[str, str | None], inner: dict[str, dict[str, str | None]]) -> NameRules:
+    """Rules that end in a shard as stacked ones: only those can name the part of a fused parameter.
+
+    A regex that must do so renames to a word of its own first, which the stacked rule then takes.
+    """
+    stacked: dict[str, str | None] = {}
+    for table in (prefix, inner["substr"]):
+        stacked |= {old: table.pop(old) for old, new in list(table.items()) if new is not None and SHARD in new}
+    for pattern, new in inner["regex"].items():
+        if new is not None and SHARD in new:
+            part = new.removeprefix(r"\1")
+            marked = part.replace(SHARD, "_shard_")
+            inner["regex"][pattern] = r"\1" + marked
+            stacked[marked] = part
+    return NameRules(prefix=prefix, stacked=stacked, **inner)
 
 
 def target_of(source: Unit, target: Unit) -> str:

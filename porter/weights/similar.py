@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 
+from porter.weights.mapper import SHARD
+
 _CLASSES = (
     ("vision_model", "visual", "vit", "vision_tower", "vision_encoder", "image_encoder", "vpm", "eye", "vision"),
     ("language_model", "llm", "text_model", "lm", "language", "decoder", "text_decoder", "brain", "llama", "lang"),
@@ -54,6 +56,9 @@ for _number, _words in enumerate(_CLASSES):
     for _word in _words:
         _MEANINGS[_word] = _MEANINGS.get(_word, frozenset()) | {_number}
 
+_SHARD_WORDS = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "0": "gate_proj", "1": "up_proj"}
+"""What authors call the parts that vLLM knows by a letter or a number only."""
+
 _ORDINALS = {
     "pre": "1", "before": "1", "first": "1", "input": "1", "a": "1",
     "post": "2", "after": "2", "second": "2", "b": "2",
@@ -67,6 +72,7 @@ def token_similarity(left: str, right: str) -> float:
     """1 for equal words, 0.9 for words of one meaning, less for a likeness in spelling."""
     if left == right:
         return 1.0
+    left, right = _shard_word(left), _shard_word(right)
     meanings = _MEANINGS.get(left.lower()), _MEANINGS.get(right.lower())
     if meanings[0] and meanings[1]:
         return 0.9 if meanings[0] & meanings[1] else 0.0
@@ -75,6 +81,10 @@ def token_similarity(left: str, right: str) -> float:
     if numbers == others:
         return 0.8 * likeness
     return 0.0 if numbers and others else 0.5 * likeness
+
+
+def _shard_word(word: str) -> str:
+    return _SHARD_WORDS.get(word.partition(SHARD)[2], word) if SHARD in word else word
 
 
 def _parts(word: str) -> tuple[str, tuple[str, ...]]:

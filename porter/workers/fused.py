@@ -16,10 +16,10 @@ def constituents(model: Any, name: str, tensor: Any) -> list[dict[str, Any]]:
     sizes = shard_sizes(owner)
     if len(sizes) < 2:
         return []
-    names = _part_names(model, path, len(sizes))
     axis = _sharded_axis(tensor, sum(sizes))
-    if not names or axis is None:
+    if axis is None:
         return []
+    names = _part_names(model, path, len(sizes)) or _shard_names(owner, path, len(sizes))
     scale = tensor.shape[axis] / sum(sizes)
     return [
         {"name": f"{part}.{leaf}", "shape": _with(tensor.shape, axis, round(size * scale))}
@@ -58,6 +58,14 @@ def _part_names(model: Any, path: str, count: int) -> list[str]:
                     stem = inner[: len(inner) - len(fused)]
                     return [".".join(filter(None, (prefix, stem.rstrip("."), part))) for part in parts]
     return []
+
+
+def _shard_names(owner: Any, path: str, count: int) -> list[str]:
+    """Names for parts that no mapping of the model spells: the shard behind an @, which a stacked rule can address."""
+    if not hasattr(owner, "validate_shard_id"):
+        return []
+    is_attention = hasattr(owner, "total_num_kv_heads")
+    return [f"{path}@{'qkv'[number] if is_attention else number}" for number in range(count)]
 
 
 def _ancestors(model: Any, path: str) -> Iterator[tuple[str, Any]]:

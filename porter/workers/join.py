@@ -46,10 +46,12 @@ class Join:
     mapped: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     final_errors: list[str] = field(default_factory=list)
+    parts: frozenset[str] = frozenset()
     recorder: Any = None
 
     def run(self) -> dict[str, Any]:
         self.recorder = self._recorder()
+        self.parts = frozenset(part["name"] for record in self.records for part in record["fused"])
         with _watched_mappers(self._saw_name):
             sources = self._sources()
             with self.recorder.mode():
@@ -81,17 +83,29 @@ class Join:
 
     def _destination(self, name: str) -> str:
         mapper = getattr(self.model, "hf_to_vllm_mapper", None)
-        rename = getattr(mapper, "get_rename_mapper", lambda: mapper)()
-        return (rename.apply_list([name]) or [name])[0] if rename is not None else name
+        with_shard = getattr(mapper, "_map_name_with_shard", None)
+        if with_shard is not None:
+            return self._place(with_shard(name)) or name
+        return (mapper.apply_list([name]) or [name])[0] if mapper is not None else name
 
     def _saw_name(self, given: str, result: Any) -> None:
         if self.current is None:
             return
-        if result is None:
+        place = self._place(result)
+        if place is None:
             self.dropped.add(self.current)
         else:
             # The outermost mapper speaks first; inner ones only see the rest of the name.
-            self.mapped.setdefault(self.current, result[0] if isinstance(result, tuple) else str(result))
+            self.mapped.setdefault(self.current, place)
+
+    def _place(self, result: Any) -> str | None:
+        """The name that a mapper gave; with the shard, `qkv@q.weight`, where the part has no name of its own."""
+        if not isinstance(result, tuple):
+            return None if result is None else str(result)
+        name, shard = result
+        path, _, leaf = name.rpartition(".")
+        part = f"{path}@{shard}.{leaf}"
+        return part if part in self.parts else str(name)
 
     def _feed(self, sources: list[Tensor]) -> None:
         """Goes on behind each tensor that makes the loader raise; a loader that reads ahead is bisected instead."""

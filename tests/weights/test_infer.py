@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -159,6 +160,53 @@ def test_a_fused_target_is_filled_whole_or_in_parts() -> None:
     assert whole.complete and parts.complete
     half = infer_mapper([TensorInfo("h.0.q_proj.weight", "f", "BF16", (4, 4))], target)
     assert half.missing == ("layers.0.k_proj.weight", "layers.0.v_proj.weight")
+
+
+def sharded_targets(layout: Layout) -> list[Target]:
+    """The layout's targets; each fused `attn.qkv` can be filled in three parts as well, as vLLM's own layer can."""
+    found = []
+    for target in targets(layout):
+        parts = target.name.replace("attn.qkv.", "attn.qkv@{}.") if "attn.qkv." in target.name else ""
+        found.append(replace(target, required=target.required and not parts, fills=target.name))
+        rows = (target.shape[0] // 3, *target.shape[1:]) if target.shape else None
+        found += [Target(parts.format(shard), rows, True, target.name) for shard in "qkv" if parts]
+    return found
+
+
+def split_qkv(layout: Layout, spelling: str) -> Layout:
+    """The same model, its tower's attention stored in three parts."""
+    found: Layout = {}
+    for name, shape in layout.items():
+        if "attn.qkv." not in name:
+            found[name] = shape
+            continue
+        rows = (shape[0] // 3, *shape[1:])
+        found |= {name.replace("attn.qkv.", spelling.format(part)): rows for part in "qkv"}
+    return found
+
+
+@pytest.mark.parametrize("spelling", ["attn.{}_proj.", "attention.{}.", "self_attn.{}_proj.", "mha.w{}."])
+@pytest.mark.parametrize("prefix", ["vision_model.", "model.vit."])
+@pytest.mark.parametrize("layout", ["internvl_qwen2", "internvl_internlm2"])
+def test_a_split_attention_is_stacked(layout: str, prefix: str, spelling: str) -> None:
+    """`self_attn.q_proj` stands in the Qwen2 language model too, which must keep its names."""
+    known = LAYOUTS[layout]
+    moved = {prefix + n[13:] if n.startswith("vision_model.") else n: s for n, s in split_qkv(known, spelling).items()}
+    inferred = infer_mapper(tensors(moved), sharded_targets(known))
+    assert inferred.complete, inferred
+    place = "vision_model.encoder.layers.1.attn.qkv@{}.bias"
+    for part in "qkv":
+        stored = f"{prefix}encoder.layers.1.{spelling.format(part)}bias"
+        assert inferred.rules.apply(stored) == place.format(part), inferred.rules
+    assert set(inferred.rules.to_json()["stacked"]) == set(inferred.rules.stacked)  # type: ignore[arg-type]
+    language = [name for name in known if name.startswith("language_model.")]
+    assert [inferred.rules.apply(name) for name in language] == language
+
+
+def test_a_fused_attention_stays_whole() -> None:
+    known = LAYOUTS["internvl_qwen2"]
+    inferred = infer_mapper(tensors(known), sharded_targets(known))
+    assert inferred.complete and not inferred.rules
 
 
 WORDS = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=9).filter(lambda word: word.strip("_"))
