@@ -7,12 +7,12 @@ shapes are known, and no two tensors are ever sent to one place.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from porter.hub.snapshot import TensorInfo
 from porter.weights.join import RUN_TIME, Parameter
-from porter.weights.mapper import NameRules, RuleUse, Trace
+from porter.weights.mapper import SHARD, NameRules, RuleUse, Trace
 from porter.weights.match import match_units
 from porter.weights.rules import rules_for
 from porter.weights.units import Item, Unit, fold
@@ -51,8 +51,9 @@ def targets_of(parameters: Iterable[Parameter]) -> tuple[Target, ...]:
         if not parameter.loadable:
             continue
         needed = parameter.tied_to is None
-        found.append(Target(parameter.name, parameter.stored_shape, needed and not parameter.parts, parameter.name))
-        found += [Target(name, shape, needed, parameter.name) for name, shape in parameter.parts]
+        spelled = [name for name, _ in parameter.parts if SHARD not in name]
+        found.append(Target(parameter.name, parameter.stored_shape, needed and not spelled, parameter.name))
+        found += [Target(name, shape, needed and name in spelled, parameter.name) for name, shape in parameter.parts]
     return tuple(found)
 
 
@@ -113,9 +114,17 @@ def _judged(rules: NameRules, trace: Trace, source: Sequence[TensorInfo], target
             filled.add(place.name)
         elif result is not None and tensor.name.rpartition(".")[2] not in RUN_TIME:
             unmapped.append(tensor.name)
+    return Inferred(rules, tuple(unmapped), tuple(_missing(target, filled)), trace.uses)
+
+
+def _missing(target: Sequence[Target], filled: set[str]) -> Iterator[str]:
+    """Required names that nothing fills; of a parameter that is filled by shards, the shards that are not there."""
     whole = {t.fills for t in target if t.name in filled and t.fills == t.name}
-    missing = tuple(t.name for t in target if t.required and t.name not in filled and t.fills not in whole)
-    return Inferred(rules, tuple(unmapped), missing, trace.uses)
+    begun = {t.fills for t in target if t.name in filled and SHARD in t.name}
+    for t in target:
+        wanted = SHARD in t.name if t.fills in begun else t.required
+        if wanted and t.name not in filled and t.fills not in whole:
+            yield t.name
 
 
 def _fits(tensor: TensorInfo, place: Target) -> bool:

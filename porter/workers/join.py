@@ -46,12 +46,12 @@ class Join:
     mapped: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     final_errors: list[str] = field(default_factory=list)
-    parts: frozenset[str] = frozenset()
+    parts: dict[tuple[str, Any], str] = field(default_factory=dict)
     recorder: Any = None
 
     def run(self) -> dict[str, Any]:
         self.recorder = self._recorder()
-        self.parts = frozenset(part["name"] for record in self.records for part in record["fused"])
+        self.parts = dict(_shards(self.records))
         with _watched_mappers(self._saw_name):
             sources = self._sources()
             with self.recorder.mode():
@@ -99,13 +99,11 @@ class Join:
             self.mapped.setdefault(self.current, place)
 
     def _place(self, result: Any) -> str | None:
-        """The name that a mapper gave; with the shard, `qkv@q.weight`, where the part has no name of its own."""
+        """The name that a mapper gave; where it chose a shard, the name of that part."""
         if not isinstance(result, tuple):
             return None if result is None else str(result)
         name, shard = result
-        path, _, leaf = name.rpartition(".")
-        part = f"{path}@{shard}.{leaf}"
-        return part if part in self.parts else str(name)
+        return str(name) if isinstance(shard, list) else self.parts.get((name, shard), str(name))
 
     def _feed(self, sources: list[Tensor]) -> None:
         """Goes on behind each tensor that makes the loader raise; a loader that reads ahead is bisected instead."""
@@ -203,6 +201,15 @@ class _Stream:
     def read_ahead(self, before: dict[str, int]) -> bool:
         """All was read before anything was written, so the last name read is not the one to blame."""
         return len(self._tensors) > 1 and self.exhausted and self._fills_at_end == sum(before.values())
+
+
+def _shards(records: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, Any], str]]:
+    """The name of each part by its parameter and the ids that vLLM's loaders take for it."""
+    for record in records:
+        for number, part in enumerate(record["fused"]):
+            yield (record["name"], number), part["name"]
+            if len(record["fused"]) == 3:
+                yield (record["name"], "qkv"[number]), part["name"]
 
 
 def _stored_shape(part: dict[str, Any]) -> list[int]:

@@ -16,7 +16,7 @@ from porter.errors import RepoError
 from porter.hub.snapshot import RepoRef, Snapshot, TensorInfo, TensorTable
 from porter.process import WorkerSettings, plugin_path, run_worker
 from porter.weights.check import Against, check_weights
-from porter.weights.infer import targets_of
+from porter.weights.infer import infer_mapper, targets_of
 from porter.weights.join import Parameter, parameters_of, report_of
 from porter.weights.report import FAULTS, WeightsReport, summary
 
@@ -208,6 +208,35 @@ def test_vllms_own_class_with_a_config_class_made_from_the_json_and_names_only(j
     assert report.ok, report.to_json()
     assert report.names_only
     assert [finding.reason for finding in report.dropped] == ["tied to language_model.model.embed_tokens.weight"]
+
+
+def test_split_tower_attention_is_stacked_and_every_shard_counted(joined: Joined) -> None:
+    """The tower stores q, k and v apart, its native class holds them in one: the mapper says which shard is which."""
+    tensors = [part for tensor in joined.good for part in in_shards(tensor)]
+    inferred = infer_mapper(tensors, targets_of(joined.parameters))
+    assert inferred.rules.stacked == {f".attn.{part}_proj.": f".attn.qkv@{part}." for part in "qkv"}
+    cases = [tensors, without(EYE + "attn.k_proj.bias")(tensors)]
+    payload: dict[str, Any] = {"model": str(joined.settings.scratch / "model"), "dtype": "bfloat16"}
+    payload |= {"trust_remote_code": False, "cases": [[[t.name, t.dtype, t.shape] for t in case] for case in cases]}
+    with_shards = json.loads((joined.settings.scratch / "model" / "config.json").read_text(encoding="utf-8"))
+    (joined.settings.scratch / "model" / "config.json").write_text(
+        json.dumps({**with_shards, "architectures": ["FixtureSplitVLModel"]}), encoding="utf-8"
+    )
+    answer: Any = run_worker("join", payload, settings=joined.settings)
+    whole, half = (
+        report_of(parameters_of(answer), row, TensorTable("headers", tuple(case)))
+        for row, case in zip(answer["cases"], cases, strict=True)
+    )
+    assert whole.ok, whole.to_json()
+    (partial,) = half.partial
+    assert partial.detail["absent"] == ["vision_model.encoder.layers.1.attn.k_proj.bias"]
+
+
+def in_shards(tensor: TensorInfo) -> Tensors:
+    if ".attn.qkv." not in tensor.name or tensor.shape is None:
+        return [tensor]
+    shape = (tensor.shape[0] // 3, *tensor.shape[1:])
+    return [replace(tensor, name=tensor.name.replace("qkv", f"{part}_proj"), shape=shape) for part in "qkv"]
 
 
 def test_a_repo_without_names_is_refused(tmp_path: Path) -> None:

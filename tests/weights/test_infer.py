@@ -167,9 +167,9 @@ def sharded_targets(layout: Layout) -> list[Target]:
     found = []
     for target in targets(layout):
         parts = target.name.replace("attn.qkv.", "attn.qkv@{}.") if "attn.qkv." in target.name else ""
-        found.append(replace(target, required=target.required and not parts, fills=target.name))
+        found.append(replace(target, fills=target.name))
         rows = (target.shape[0] // 3, *target.shape[1:]) if target.shape else None
-        found += [Target(parts.format(shard), rows, True, target.name) for shard in "qkv" if parts]
+        found += [Target(parts.format(shard), rows, False, target.name) for shard in "qkv" if parts]
     return found
 
 
@@ -201,6 +201,14 @@ def test_a_split_attention_is_stacked(layout: str, prefix: str, spelling: str) -
     assert set(inferred.rules.to_json()["stacked"]) == set(inferred.rules.stacked)  # type: ignore[arg-type]
     language = [name for name in known if name.startswith("language_model.")]
     assert [inferred.rules.apply(name) for name in language] == language
+
+
+def test_a_shard_that_is_not_there_is_missing() -> None:
+    known = LAYOUTS["internvl_qwen2"]
+    stored = split_qkv(known, "attn.{}_proj.")
+    del stored["vision_model.encoder.layers.2.attn.k_proj.weight"]
+    inferred = infer_mapper(tensors(stored), sharded_targets(known))
+    assert inferred.missing == ("vision_model.encoder.layers.2.attn.qkv@k.weight",)
 
 
 def test_a_fused_attention_stays_whole() -> None:

@@ -27,3 +27,9 @@ class FixtureVLModel(InternVLChatModel):
     def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
         super().__init__(vllm_config=vllm_config, prefix=prefix)
         self.register_buffer("pixel_shift", torch.zeros(3))
+
+
+class FixtureSplitVLModel(FixtureVLModel):
+    hf_to_vllm_mapper = FixtureVLModel.hf_to_vllm_mapper | WeightsMapper(
+        orig_to_new_stacked={f".attn.{shard}_proj.": (".attn.qkv.", shard) for shard in "qkv"}
+    )
