@@ -105,6 +105,71 @@ def llava_connector(prefix: str, vision: int = 48, text: int = 32) -> Layout:
     return {**dict(_both(f"{prefix}linear_1", text, vision)), **dict(_both(f"{prefix}linear_2", text, text))}
 
 
+def qwen2_vl_tower(prefix: str, width: int = 48, text: int = 32, layers: int = 4) -> Layout:
+    found: Layout = {f"{prefix}patch_embed.proj.weight": (width, 3, 2, 14, 14)}
+    for index in range(layers):
+        layer = f"{prefix}blocks.{index}."
+        found.update(_both(f"{layer}norm1", width))
+        found.update(_both(f"{layer}norm2", width))
+        found.update(_both(f"{layer}attn.qkv", 3 * width, width))
+        found.update(_both(f"{layer}attn.proj", width, width))
+        found.update(_both(f"{layer}mlp.fc1", 4 * width, width))
+        found.update(_both(f"{layer}mlp.fc2", width, 4 * width))
+    found.update(_both(f"{prefix}merger.ln_q", width))
+    found.update(_both(f"{prefix}merger.mlp.0", 4 * width, 4 * width))
+    found.update(_both(f"{prefix}merger.mlp.2", text, 4 * width))
+    return found
+
+
+def moonvit(prefix: str, width: int = 48, layers: int = 4) -> Layout:
+    found: Layout = {
+        f"{prefix}patch_embed.pos_emb.weight": (8, 8, width),
+        **dict(_both(f"{prefix}patch_embed.proj", width, 3, 14, 14)),
+        **dict(_both(f"{prefix}encoder.final_layernorm", width)),
+    }
+    for index in range(layers):
+        layer = f"{prefix}encoder.blocks.{index}."
+        found.update(_both(f"{layer}norm0", width))
+        found.update(_both(f"{layer}norm1", width))
+        found.update(_both(f"{layer}wqkv", 3 * width, width))
+        found.update(_both(f"{layer}wo", width, width))
+        found.update(_both(f"{layer}mlp.fc0", 4 * width, width))
+        found.update(_both(f"{layer}mlp.fc1", width, 4 * width))
+    return found
+
+
+def deepseek_moe(prefix: str, width: int = 32, layers: int = 3, experts: int = 4) -> Layout:
+    found: Layout = {
+        f"{prefix}model.embed_tokens.weight": (320, width),
+        f"{prefix}model.norm.weight": (width,),
+        f"{prefix}lm_head.weight": (320, width),
+    }
+    for index in range(layers):
+        layer = f"{prefix}model.layers.{index}."
+        for part in ("q_proj", "k_proj", "v_proj", "o_proj"):
+            found[f"{layer}self_attn.{part}.weight"] = (width, width)
+        found[f"{layer}input_layernorm.weight"] = found[f"{layer}post_attention_layernorm.weight"] = (width,)
+        found.update(_swiglu(f"{layer}mlp.shared_experts.", width, 2 * width) if index else {})
+        found.update(_swiglu(f"{layer}mlp.", width, 4 * width) if not index else {})
+        for expert in range(experts if index else 0):
+            found.update(_swiglu(f"{layer}mlp.experts.{expert}.", width, width + 8))
+        found.update({f"{layer}mlp.gate.weight": (experts, width)} if index else {})
+    return found
+
+
+def _swiglu(prefix: str, width: int, inner: int) -> Layout:
+    shapes = {"gate_proj": (inner, width), "up_proj": (inner, width), "down_proj": (width, inner)}
+    return {f"{prefix}{part}.weight": shape for part, shape in shapes.items()}
+
+
+def kimi_connector(prefix: str, vision: int = 48, text: int = 32) -> Layout:
+    return {
+        **dict(_both(f"{prefix}pre_norm", vision)),
+        **dict(_both(f"{prefix}linear_1", 4 * vision, 4 * vision)),
+        **dict(_both(f"{prefix}linear_2", text, 4 * vision)),
+    }
+
+
 LAYOUTS: dict[str, Layout] = {
     "internvl_qwen2": {**intern_vit("vision_model."), **internvl_connector("mlp1."), **qwen2("language_model.")},
     "internvl_internlm2": {
@@ -126,6 +191,12 @@ LAYOUTS: dict[str, Layout] = {
         **clip_tower("vision_model.vision_model.", width=32, siglip=True),
         **internvl_connector("mlp1.", vision=128),
         **qwen2("language_model."),
+    },
+    "qwen2_vl": {**qwen2_vl_tower("visual."), **qwen2("language_model.")},
+    "kimi_vl": {
+        **moonvit("vision_tower."),
+        **kimi_connector("multi_modal_projector."),
+        **deepseek_moe("language_model."),
     },
 }
 
