@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,86 +18,22 @@ from porter.weights.check import Against, check_weights
 from porter.weights.infer import infer_mapper, targets_of
 from porter.weights.join import Parameter, parameters_of, report_of
 from porter.weights.report import FAULTS, WeightsReport, summary
+from tests.weights.faults import (
+    CASES,
+    CONFIG,
+    EYE,
+    HEAD,
+    INNER,
+    NAMES,
+    TIED,
+    VOCAB,
+    WIDTH,
+    Tensors,
+    moved,
+    without,
+)
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="needs vLLM")
-
-CONFIG: dict[str, Any] = {
-    "architectures": ["FixtureVLModel"],
-    "model_type": "fixture_vl",
-    "torch_dtype": "bfloat16",
-    "force_image_size": 28,
-    "downsample_ratio": 0.5,
-    "tower": {
-        "hidden_size": 64, "num_attention_heads": 2, "num_hidden_layers": 3, "image_size": 28, "patch_size": 14,
-        "intermediate_size": 128, "layer_norm_eps": 1e-6, "hidden_act": "gelu",
-    },
-    "text_config": {
-        "model_type": "qwen2", "hidden_size": 128, "num_attention_heads": 4, "num_key_value_heads": 2,
-        "num_hidden_layers": 3, "intermediate_size": 160, "vocab_size": 321, "max_position_embeddings": 512,
-    },
-}  # fmt: skip
-NAMES = {"vision_model.": "model.eye.", "mlp1.": "model.bridge.", "language_model.": "model.brain."}
-LLM = "model.brain.model.layers.1."
-EYE = "model.eye.encoder.layers.1."
-
-Tensors = list[TensorInfo]
-Fault = Callable[[Tensors], Tensors]
-
-
-def without(*names: str) -> Fault:
-    return lambda tensors: [tensor for tensor in tensors if tensor.name not in names]
-
-
-def plus(name: str, *shape: int, dtype: str = "BF16") -> Fault:
-    return lambda tensors: [*tensors, TensorInfo(name, "extra.safetensors", dtype, shape)]
-
-
-def changed(name: str, **fields: Any) -> Fault:
-    return lambda tensors: [replace(t, **fields) if t.name == name else t for t in tensors]
-
-
-def twice(name: str) -> Fault:
-    return lambda tensors: [*tensors, *(replace(t, file="second.safetensors") for t in tensors if t.name == name)]
-
-
-def moved(old: str, new: str) -> Fault:
-    return lambda tensors: [replace(t, name=t.name.replace(old, new)) for t in tensors]
-
-
-QKV = "language_model.model.layers.1.self_attn.qkv_proj."
-GATE_UP = "language_model.model.layers.1.mlp.gate_up_proj.weight"
-FAULT_CASES: dict[str, tuple[Fault, dict[str, list[str]]]] = {
-    "nothing": (lambda tensors: tensors, {}),
-    "attention output": (
-        without(LLM + "self_attn.o_proj.weight"),
-        {"missing": ["language_model.model.layers.1.self_attn.o_proj.weight"]},
-    ),
-    "half of a fused pair": (without(LLM + "mlp.up_proj.weight"), {"partial": [GATE_UP]}),
-    "key of a fused three": (without(LLM + "self_attn.k_proj.bias"), {"partial": [QKV + "bias"]}),
-    "tower bias": (without(EYE + "attn.proj.bias"), {"missing": ["vision_model.encoder.layers.1.attn.proj.bias"]}),
-    "connector bias": (without("model.bridge.3.bias"), {"missing": ["mlp1.3.bias"]}),
-    "extra bias": (plus(LLM + "mlp.down_proj.bias", 128), {"unmapped": [LLM + "mlp.down_proj.bias"]}),
-    "extra weight": (plus("model.eye.extra.weight", 4, 4), {"unmapped": ["model.eye.extra.weight"]}),
-    "unknown top": (plus("adapter.weight", 4, 4), {"unmapped": ["adapter.weight"]}),
-    "embeddings": (
-        without("model.brain.model.embed_tokens.weight"), {"missing": ["language_model.model.embed_tokens.weight"]},
-    ),
-    "head": (without("model.brain.lm_head.weight"), {"missing": ["language_model.lm_head.weight"]}),
-    "buffer": (without("pixel_shift"), {"missing": ["pixel_shift"]}),
-    "shape": (changed(EYE + "norm1.weight", shape=(7,)), {"shape": [EYE + "norm1.weight"]}),
-    "shape of a part": (changed(LLM + "mlp.up_proj.weight", shape=(159, 128)), {"shape": [LLM + "mlp.up_proj.weight"]}),
-    "integers": (changed(LLM + "mlp.down_proj.weight", dtype="U8"), {"shape": [LLM + "mlp.down_proj.weight"]}),
-    "two files": (twice("model.bridge.1.weight"), {"duplicate": ["model.bridge.1.weight"]}),
-    "fused and in parts": (plus(LLM + "self_attn.qkv_proj.bias", 256), {"duplicate": [QKV + "bias"]}),
-    "dropped by the mapper": (plus("train_head.weight", 3), {"dropped": ["train_head.weight"]}),
-    "rotary cache": (
-        plus(LLM + "self_attn.rotary_emb.inv_freq", 16), {"dropped": [LLM + "self_attn.rotary_emb.inv_freq"]},
-    ),
-    "two at once": (
-        lambda tensors: without(LLM + "self_attn.o_proj.weight")(plus("model.eye.extra.bias", 4)(tensors)),
-        {"missing": ["language_model.model.layers.1.self_attn.o_proj.weight"], "unmapped": ["model.eye.extra.bias"]},
-    ),
-}  # fmt: skip
 
 
 def snapshot(tensors: Tensors, config: dict[str, Any] = CONFIG, source: Any = "headers") -> Snapshot:
@@ -129,7 +64,7 @@ def joined(tmp_path_factory: pytest.TempPathFactory) -> Joined:
     good = [
         TensorInfo(stored(t.name), "model.safetensors", "BF16", t.shape) for t in targets_of(parameters) if t.required
     ]
-    cases = {name: fault(good) for name, (fault, _) in FAULT_CASES.items()}
+    cases = {name: fault.change(good) for name, fault in CASES.items()}
     payload["cases"] = [[[t.name, t.dtype, list(t.shape or ())] for t in tensors] for tensors in cases.values()]
     answer: Any = run_worker("join", payload, settings=settings)
     found = Joined(parameters, good, settings)
@@ -145,27 +80,38 @@ def stored(name: str) -> str:
     return name
 
 
-@pytest.mark.parametrize("case", FAULT_CASES)
+@pytest.mark.parametrize("case", CASES)
 def test_each_fault_is_in_its_list_and_nowhere_else(joined: Joined, case: str) -> None:
-    fault, expected = FAULT_CASES[case]
-    report = joined.report(case, fault(joined.good))
-    found = {name: [f.name for f in report.findings(name)] for name in (*FAULTS, "dropped")}
-    assert {name: names for name, names in found.items() if names} == expected
-    assert report.ok is not (set(expected) & set(FAULTS) != set())
+    fault = CASES[case]
+    report = joined.report(case, fault.change(joined.good))
+    found = {name: sorted(f.name for f in report.findings(name)) for name in (*FAULTS, "dropped")}
+    assert {name: names for name, names in found.items() if names} == {n: sorted(e) for n, e in fault.lists.items()}
+    assert report.ok is not (set(fault.lists) & set(FAULTS) != set())
     assert report.errors == ()
 
 
 def test_totals_count_elements(joined: Joined) -> None:
-    report = joined.report("half of a fused pair", without(LLM + "mlp.up_proj.weight")(joined.good))
-    assert report.totals.elements - report.totals.filled == 160 * 128
+    case = "half of gate and up missing"
+    report = joined.report(case, CASES[case].change(joined.good))
+    assert report.totals.elements - report.totals.filled == INNER * WIDTH
     assert report.totals.mapped == report.totals.tensors == len(joined.good) - 1
     (partial,) = report.partial
     assert partial.detail["absent"] == ["language_model.model.layers.1.mlp.up_proj.weight"]
 
 
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_tied_head_is_missed_by_nobody(joined: Joined, stored: bool) -> None:
+    tensors = joined.good if stored else without(HEAD)(joined.good)
+    settings = replace(joined.settings, path=())
+    port = Against(plugin=(Path(__file__).parent, "fixture_port"))
+    report = check_weights(snapshot(tensors, TIED), settings, port)
+    assert report.ok, report.to_json()
+    assert [finding.name for finding in report.dropped] == ([HEAD] if stored else [])
+
+
 def test_vocabulary_padding_is_not_missing(joined: Joined) -> None:
     rows = {p.name: p for p in joined.parameters}["language_model.model.embed_tokens.weight"]
-    assert rows.shape[0] > 321 and rows.stored_shape == (321, 128)
+    assert rows.shape[0] > VOCAB and rows.stored_shape == (VOCAB, WIDTH)
 
 
 def test_a_wrong_prefix_gets_a_mapper_that_explains_everything(joined: Joined) -> None:
@@ -173,7 +119,7 @@ def test_a_wrong_prefix_gets_a_mapper_that_explains_everything(joined: Joined) -
     settings = replace(joined.settings, path=())
     report = check_weights(snapshot(tensors), settings, Against(plugin=(Path(__file__).parent, "fixture_port")))
     assert not report.ok
-    assert {line.pattern for line in summary(report.unmapped)} >= {"model.vit.encoder.layers.{0..2}.ls1"}
+    assert {line.pattern for line in summary(report.unmapped)} >= {"model.vit.encoder.layers.{0..23}.ls1"}
     assert report.suggested_mapper is not None
     assert dict(report.suggested_mapper.prefix) == {
         theirs: ours for ours, theirs in NAMES.items() if ours != "vision_model."
