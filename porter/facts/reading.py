@@ -88,7 +88,7 @@ def infer(snapshot: Snapshot) -> RepoReading:
     parts: list[Callable[[], list[Fact]]] = [
         lambda: list(identity_facts(snapshot, code)),
         lambda: image_facts(configs, path),
-        lambda: token_facts(snapshot, code, processors),
+        lambda: token_facts(configs, processors),
         lambda: part_facts(configs, path),
     ]
     for part in parts:

@@ -1,92 +1,132 @@
-"""What a chat template puts where an image stands, and image tokens recognised by name. Templates are parsed,
-never rendered."""
+"""What a chat template puts where an image stands. Templates are parsed, never rendered."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from porter.facts.model import Confidence, Evidence, Fact
-from porter.facts.vocabulary import Vocabulary
+from porter.facts.model import Evidence
+from porter.facts.token_roles import role_of
 from porter.hub.snapshot import Snapshot
 
-NAMES: dict[str, tuple[str, ...]] = {
-    "image_context_token": (
-        "<IMG_CONTEXT>",
-        "<|image_pad|>",
-        "<image_pad>",
-        "<|image|>",
-        "<image>",
-        "<im_patch>",
-        "<|image_token|>",
-    ),
-    "image_start_token": ("<img>", "<|vision_start|>", "<im_start>", "<|image_start|>", "<image_start>"),
-    "image_end_token": ("</img>", "<|vision_end|>", "<im_end>", "<|image_end|>", "<image_end>", "</image>"),
-}
-
-
-def named_token(name: str, vocabulary: Vocabulary) -> Fact:
-    """A token by the field's usual names, a guess; unknown when none of them is there."""
-    for token in NAMES[name]:
-        if token in vocabulary.ids:
-            return Fact(name, token, Confidence.GUESS, tuple(vocabulary.sources[token][:2]), note="by its name")
-    return Fact(name, None, Confidence.UNKNOWN)
-
-
-def chat_template(snapshot: Snapshot) -> tuple[str, str] | None:
-    """(file, template text) of the repo's chat template."""
-    if "chat_template.jinja" in snapshot.text:
-        return "chat_template.jinja", snapshot.text["chat_template.jinja"]
-    for file in ("chat_template.json", "processor_config.json", "tokenizer_config.json"):
-        found = snapshot.json.get(file, {}).get("chat_template")
-        if isinstance(found, str):
-            return file, found
-        if (
-            isinstance(found, list)
-            and found
-            and isinstance(found[0], dict)
-            and isinstance(found[0].get("template"), str)
-        ):
-            return file, str(found[0]["template"])
-    return None
-
-
-def template_placeholder(snapshot: Snapshot) -> tuple[str, Evidence] | None:
-    """The text that the template writes for content of type image."""
-    found = chat_template(snapshot)
-    if found is None or len(found[1]) > 200_000:
-        return None
-    from jinja2 import Environment, TemplateSyntaxError, nodes
-
-    try:
-        tree = Environment(extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do"]).parse(found[1])
-    except (TemplateSyntaxError, RecursionError):
-        return None
-    for branch in tree.find_all(nodes.If):
-        tests_image = any(
-            isinstance(c.value, str) and c.value in ("image", "image_url") for c in branch.test.find_all(nodes.Const)
-        )
-        if not tests_image:
-            continue
-        text = _written(branch.body)
-        if text is not None and text.strip():
-            return text.strip(), Evidence(found[0], f"line {branch.lineno}", text.strip()[:80])
-    return None
-
-
-def _written(body: Sequence[object]) -> str | None:
-    """The literal text of a branch; None when something computed (an image number) stands in it."""
+if TYPE_CHECKING:
     from jinja2 import nodes
 
-    parts: list[str] = []
+FILES = ("chat_template.json", "processor_config.json", "tokenizer_config.json")
+IMAGE_TYPES = ("image", "image_url")
+MAX_TEMPLATE, MAX_TEMPLATES = 200_000, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """`text` is what a template writes for one image, with `{}` where it writes a number; `note` says what was read
+    instead of the first template."""
+
+    text: str
+    source: Evidence
+    numbered: bool = False
+    note: str = ""
+
+
+def chat_templates(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    """(file, template text), in the order in which a processor looks for them: its own, then the tokenizer's; the
+    default of named ones first."""
+    if "chat_template.jinja" in snapshot.text:
+        yield "chat_template.jinja", snapshot.text["chat_template.jinja"]
+    for file in FILES:
+        found = snapshot.json.get(file, {}).get("chat_template")
+        if isinstance(found, str):
+            yield file, found
+        named = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+        pairs = list(found.items()) if isinstance(found, dict) else [(i.get("name"), i.get("template")) for i in named]
+        for _, text in sorted(pairs, key=lambda pair: (pair[0] != "default", str(pair[0]))):
+            if isinstance(text, str):
+                yield file, text
+    for name in sorted(snapshot.text):
+        if name.startswith("additional_chat_templates/"):
+            yield name, snapshot.text[name]
+
+
+def template_placeholder(snapshot: Snapshot, image_token: str | None = None) -> Placeholder | None:
+    """The text that the first template with a place for images writes there. `image_token` is what a variable of
+    such a name stands for."""
+    silent = ""
+    for number, (file, text) in enumerate(chat_templates(snapshot)):
+        if number >= MAX_TEMPLATES:
+            return None
+        found = _placeholder(file, text, image_token) if len(text) <= MAX_TEMPLATE else None
+        if found is not None:
+            note = f"{silent} has no place for images" if silent and silent != file else ""
+            return Placeholder(found.text, found.source, found.numbered, note)
+        silent = silent or file
+    return None
+
+
+def _placeholder(file: str, text: str, image_token: str | None) -> Placeholder | None:
+    from jinja2 import Environment, TemplateSyntaxError
+
+    try:
+        tree = Environment(extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do"]).parse(text)
+        for test, body in _branches(tree):
+            written = _written(body, image_token) if _asks_for_images(test) else None
+            if written is not None and written.strip(" \n{}"):
+                shown = written.strip()
+                return Placeholder(shown, Evidence(file, f"line {test.lineno}", shown[:80]), "{}" in shown)
+    except (TemplateSyntaxError, RecursionError):
+        return None
+    return None
+
+
+def _branches(tree: nodes.Template) -> Iterator[tuple[nodes.Node, Sequence[nodes.Node]]]:
+    """(what is asked, what is done then) of every `if` and of every loop over chosen content."""
+    from jinja2 import nodes
+
+    for branch in tree.find_all(nodes.If):
+        yield branch.test, branch.body
+    for loop in tree.find_all(nodes.For):
+        yield loop.iter, loop.body
+
+
+def _asks_for_images(test: nodes.Node) -> bool:
+    from jinja2 import nodes
+
+    inside = [test, *test.find_all(nodes.Const)]
+    return any(isinstance(item, nodes.Const) and item.value in IMAGE_TYPES for item in inside)
+
+
+def _written(body: Sequence[nodes.Node], image_token: str | None) -> str | None:
+    """The text of a branch, `{}` for a number; None when something else that is computed stands in it. What stands
+    under a further condition (a time stamp, an image number that was asked for) is left out."""
+    from jinja2 import nodes
+
+    parts: list[str | None] = []
     for node in body:
-        if not isinstance(node, nodes.Node):
-            continue
-        for output in [node] if isinstance(node, nodes.Output) else node.find_all(nodes.Output):
-            for item in output.nodes:
-                if isinstance(item, nodes.TemplateData):
-                    parts.append(item.data)
-                elif isinstance(item, nodes.Const) and isinstance(item.value, str):
-                    parts.append(item.value)
-                else:
-                    return None
-    return "".join(parts)
+        if isinstance(node, nodes.Output):
+            parts.extend(_text(item, image_token) for item in node.nodes)
+    if not parts:
+        inner = [node for node in body if isinstance(node, (nodes.If, nodes.For))]
+        return _written(inner[0].body, image_token) if inner else None
+    known = [part for part in parts if part is not None]
+    return "".join(known) if len(known) == len(parts) else None
+
+
+def _text(node: nodes.Node, image_token: str | None) -> str | None:
+    """What one expression writes; `{}` for a counter, None for anything else that is computed."""
+    from jinja2 import nodes
+
+    if isinstance(node, nodes.TemplateData):
+        return node.data
+    if isinstance(node, nodes.Const):
+        return str(node.value) if isinstance(node.value, (str, int)) else None
+    if isinstance(node, (nodes.Add, nodes.Concat)):
+        inner = [node.left, node.right] if isinstance(node, nodes.Add) else node.nodes
+        parts = [_text(item, image_token) for item in inner]
+        return "".join(part or "" for part in parts) if None not in parts else None
+    if isinstance(node, nodes.Name) and role_of(node.name) in (("context", "token"), ("placeholder", "token")):
+        return image_token
+    if isinstance(node, nodes.Filter) and node.node is not None:
+        return _text(node.node, image_token)
+    names = [name.attr for name in [node, *node.find_all(nodes.Getattr)] if isinstance(name, nodes.Getattr)]
+    names += [name.name for name in [node, *node.find_all(nodes.Name)] if isinstance(name, nodes.Name)]
+    return "{}" if any(word in name for name in names for word in ("count", "index", "idx", "num", "value")) else None

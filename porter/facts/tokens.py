@@ -1,252 +1,287 @@
 """Image tokens: the strings that code puts around and in place of an image, and their ids, with every source
-compared."""
+compared. What code does wins over what files state, a stated id over a stated string, and both over names."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
-from porter.facts.code import CodeReading, methods
-from porter.facts.configs import evidence
-from porter.facts.model import Confidence, Evidence, Fact
+from porter.facts.configs import Configs, evidence
+from porter.facts.model import Confidence, Fact
+from porter.facts.separators import separator_fact
 from porter.facts.synonyms import CONTEXT_ID_KEYS
-from porter.facts.templates import named_token, template_placeholder
+from porter.facts.templates import Placeholder, template_placeholder
+from porter.facts.token_names import named_context, named_tag, switched_off
+from porter.facts.token_patterns import Pattern, best_pattern, nearest_token, patterns
+from porter.facts.token_roles import SHARED_IDS, Role
+from porter.facts.token_sources import Compared, Stated, compared_ids, stated_tokens
+from porter.facts.towers import read_value
 from porter.facts.vocabulary import Vocabulary, read_vocabulary
-from porter.hub.snapshot import Snapshot
-from porter.source.interpreter import Interpreter, Stop
-from porter.source.values import ClassRef, Function, Instance, Pieces, Repeat, Src, Val, plain, unknown
+from porter.source.values import Instance, plain
 
-FOLLOWED = ("replace", "sub", "join", "split", "convert_tokens_to_ids", "index")
-MAX_FUNCTIONS = 80
+TAGS: dict[str, Role] = {"image_start_token": "start", "image_end_token": "end"}
+NEGATIVE = "the code marks images by a negative number, which is no id of the vocabulary"
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """start + context * n + end, as code builds it; `placeholder` is what it replaces."""
+@dataclass(slots=True)
+class Sources:
+    """Everything that speaks about image tokens."""
 
-    context: str
-    start: str
-    end: str
-    placeholder: str | None
-    sources: tuple[Src, ...]
-    whole: bool = False
-    """Whether this is all that is put in place of the placeholder."""
+    configs: Configs
+    vocabulary: Vocabulary
+    stated: list[Stated]
+    compared: list[Compared]
+    pattern: Pattern | None
+    template: Placeholder | None = None
+    notes: list[str] = field(default_factory=list)
 
+    def of(self, role: Role, kind: str | None = None) -> list[Stated]:
+        """Statements about a role, the likeliest first; defaults of the config class only where no file speaks."""
+        found = [item for item in self.stated if item.role == role and kind in (None, item.kind)]
+        keys = {item.key for item in found if item.level != "default"}
+        found = [item for item in found if item.level != "default" or item.key not in keys]
+        return sorted(found, key=_order)
 
-def patterns(code: CodeReading, others: list[Instance]) -> list[Pattern]:
-    """Follow every function that may build an image's text, and keep what has the shape of one."""
-    found: list[Pattern] = []
-    for function in list(_functions(code, others))[:MAX_FUNCTIONS]:
-        found.extend(_followed(code.run, function, {}) or _followed(code.run, function, _inputs(function)))
-    return found
+    def named(self, item: Stated) -> str | None:
+        """The token that a statement stands for."""
+        return item.value if isinstance(item.value, str) else self.vocabulary.token(item.value)
 
-
-def _followed(run: Interpreter, function: Function, given: dict[str, Val]) -> list[Pattern]:
-    """What one call of a function puts together."""
-    run.pieces.clear()
-    run.replacements.clear()
-    before, run.budget = run.budget, min(run.budget, 20_000)
-    start = run.budget
-    try:
-        run.call_function(function, [], given, 3)
-    except (Stop, RecursionError):
-        run.notes.append(Src(function.file, f"line {function.node.lineno}", "too long to follow"))
-    run.budget = before - (start - max(run.budget, 0))
-    found = [_pattern(pieces, place, run.replacements) for pieces, place in run.pieces]
-    return [pattern for pattern in found if pattern is not None]
+    @property
+    def marks(self) -> list[Compared]:
+        """Comparisons that mark images with a number outside the vocabulary."""
+        return [item for item in self.compared if item.index is None or item.index < 0]
 
 
-def _inputs(function: Function) -> dict[str, Val]:
-    """Arguments that default to None as if they were given: `images=None` must not hide what is done with images."""
-    spec = function.node.args
-    names = [argument.arg for argument in [*spec.posonlyargs, *spec.args]]
-    pairs = [*zip(reversed(names), reversed(spec.defaults), strict=False)]
-    pairs += [(a.arg, d) for a, d in zip(spec.kwonlyargs, spec.kw_defaults, strict=False) if d is not None]
-    silent = [name for name, default in pairs if isinstance(default, ast.Constant) and default.value is None]
-    return {name: unknown(f"argument {name}", function.file) for name in silent}
+LEVELS = ("config", "processor", "tokenizer", "code", "default")
 
 
-def _functions(code: CodeReading, others: list[Instance]) -> Iterator[Function]:
-    instances = [module for path, module in code.modules() if isinstance(module, Instance) and path.count(".") < 1]
-    seen: set[tuple[str, int]] = set()
-    for instance in [*others, *instances]:
-        for owner, node in methods(code.run, instance):
-            if (
-                node.name not in ("__init__", "forward", "generate")
-                and _builds_text(node)
-                and (owner.file, node.lineno) not in seen
-            ):
-                seen.add((owner.file, node.lineno))
-                yield Function(owner.file, node, instance, owner)
-    for file in code.run.code.files():
-        for defined in file.definitions.values():
-            if isinstance(defined, ast.FunctionDef) and _builds_text(defined):
-                yield Function(file.path, defined)
-            elif isinstance(defined, ast.ClassDef):
-                yield from _unbuilt(ClassRef(file.path, defined), seen)
+def _order(item: Stated) -> tuple[int, int, int, str]:
+    """Ids before strings within a level; keys of images before keys of vision in general."""
+    rank = CONTEXT_ID_KEYS.index(item.key) if item.key in CONTEXT_ID_KEYS else len(CONTEXT_ID_KEYS)
+    own = 0 if "im" in item.key.lower() else 1
+    return LEVELS.index(item.level), own, rank, item.sources[0].where
 
 
-def _unbuilt(cls: ClassRef, seen: set[tuple[str, int]]) -> Iterator[Function]:
-    """Methods of classes that nothing above built, such as a processor that only `auto_map` names."""
-    for statement in cls.node.body:
-        fresh = isinstance(statement, ast.FunctionDef) and (cls.file, statement.lineno) not in seen
-        if (
-            fresh
-            and isinstance(statement, ast.FunctionDef)
-            and statement.name != "__init__"
-            and _builds_text(statement)
-        ):
-            seen.add((cls.file, statement.lineno))
-            yield Function(cls.file, statement, Instance(cls, [], {}), cls)
+def token_facts(configs: Configs, others: list[Instance]) -> list[Fact]:
+    """image_context_token(_id), image_start_token, image_end_token, image_placeholder, image_separators."""
+    vocabulary = read_vocabulary(configs.snapshot)
+    pattern = best_pattern(patterns(configs.code, others), vocabulary)
+    sources = Sources(configs, vocabulary, stated_tokens(configs), compared_ids(configs), pattern)
+    context = _context(sources)
+    token = context.value if isinstance(context.value, str) else None
+    sources.template = template_placeholder(configs.snapshot, token)
+    placeholder = _placeholder(sources, context)
+    return [
+        _same_as_placeholder(context, placeholder),
+        _id_fact(sources, context),
+        *(_tag(sources, name, role, context) for name, role in TAGS.items()),
+        placeholder,
+        separator_fact(configs, vocabulary, sources.stated, context.value),
+    ]
 
 
-def _builds_text(node: ast.FunctionDef) -> bool:
-    calls = any(isinstance(n, ast.Attribute) and n.attr in FOLLOWED for n in ast.walk(node))
-    repeats = any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mult) for n in ast.walk(node))
-    return calls or repeats
+def _same_as_placeholder(context: Fact, placeholder: Fact) -> Fact:
+    if context.value is None or context.value != placeholder.value:
+        return context
+    return _noted(context, "prompts use the same string as their placeholder")
 
 
-def _pattern(pieces: Pieces, place: Src, replacements: list[tuple[str, list[Val], Src]]) -> Pattern | None:
-    repeats = [index for index, part in enumerate(pieces.parts) if isinstance(part, Repeat)]
-    if len(repeats) != 1:
+def _noted(fact: Fact, *notes: str) -> Fact:
+    return replace(fact, note="; ".join(dict.fromkeys(part for part in (fact.note, *notes) if part)))
+
+
+def _context(sources: Sources) -> Fact:
+    """The token that stands for image features, by the strongest source that tells."""
+    for step in (_followed, _looked_for, _outside, _stated_id, _stated_string):
+        fact = step(sources)
+        if fact is not None:
+            return fact
+    return named_context(sources.vocabulary, sources.stated, sources.configs.snapshot)
+
+
+def _followed(sources: Sources) -> Fact | None:
+    pattern = sources.pattern
+    if pattern is None:
         return None
-    index = repeats[0]
-    repeat = pieces.parts[index]
-    if not isinstance(repeat, Repeat) or not isinstance(repeat.token.value, str):
-        return None
-    before = list(reversed(_known(list(reversed(pieces.parts[:index])))))
-    after = _known(list(pieces.parts[index + 1 :]))
-    start, end = "".join(part.value for part in before), "".join(part.value for part in after)
-    sources = (*repeat.token.src[:2], place, *(source for part in (*before, *after) for source in part.src[:1]))
-    whole = any(len(args) > 1 and args[1].value == pieces for _, args, _ in replacements)
-    known = len(before) + len(after) + 1 == len(pieces.parts)
-    return Pattern(repeat.token.value, start, end, _placeholder(pieces, replacements), sources, whole and known)
+    token, vocabulary = pattern.context, sources.vocabulary
+    shown = (*evidence(pattern.sources, 6), *vocabulary.shown(token))
+    conflicts = _disagreements(sources, token, "the code that builds the text of an image")
+    sure = Confidence.CERTAIN if token in vocabulary.ids and not conflicts else Confidence.LIKELY
+    return Fact("image_context_token", token, sure, shown, note="; ".join(conflicts))
 
 
-def _known(parts: list[Val | Repeat]) -> list[Val]:
-    """The known strings next to the repeat, up to the first piece that is not known."""
-    found: list[Val] = []
-    for part in parts:
-        if not isinstance(part, Val) or not isinstance(part.value, str):
-            break
-        found.append(part)
-    return found
-
-
-def _placeholder(pieces: Pieces, replacements: list[tuple[str, list[Val], Src]]) -> str | None:
-    """What the pieces replace, else what the same function splits the prompt at or looks for in it."""
-    for _, args, _ in replacements:
-        if len(args) > 1 and args[1].value == pieces and isinstance(args[0].value, str):
-            return args[0].value
-    for wanted in ("split", "in", "replace"):
-        for name, args, _ in replacements:
-            text = args[0].value if args else None
-            if name == wanted and isinstance(text, str) and len(text.strip()) > 2:
-                return text
+def _looked_for(sources: Sources) -> Fact | None:
+    """The id that the model looks for in the prompt, where the tokenizer's files know it."""
+    for item in sources.compared:
+        token = sources.vocabulary.token(item.index) if item.index is not None else None
+        if token is not None:
+            conflicts = _disagreements(sources, token, "the id that the code compares with")
+            sure = Confidence.LIKELY if conflicts else Confidence.CERTAIN
+            shown = (*evidence(item.sources), *sources.vocabulary.shown(token))
+            return Fact("image_context_token", token, sure, shown, note="; ".join(conflicts))
     return None
 
 
-def best_pattern(found: list[Pattern], vocabulary: Vocabulary) -> Pattern | None:
-    """The pattern of one image: its context token is a special token; what stands in place of a placeholder as a
-    whole comes first, then the most of start, end and placeholder known."""
-
-    def rank(pattern: Pattern) -> tuple[bool, bool, bool, int, int]:
-        both = (pattern.start in vocabulary.ids) + (pattern.end in vocabulary.ids)
-        text = pattern.placeholder is not None
-        return pattern.context in vocabulary.ids, text, pattern.whole, both, -len(pattern.start) - len(pattern.end)
-
-    usable = [
-        p for p in found if p.context.strip() and (p.context in vocabulary.ids or not vocabulary.ids) and _like_token(p)
-    ]
-    return max(usable, key=rank, default=None)
-
-
-def _like_token(pattern: Pattern) -> bool:
-    return len(pattern.context) > 2 or pattern.context in ("<unk>",)
+def _outside(sources: Sources) -> Fact | None:
+    """A model that marks images by a number of its own: the token is what its prompts say, if anything tells."""
+    if not sources.marks:
+        return None
+    shown = evidence(sources.marks[0].sources)
+    mark = sources.marks[0].index
+    note = NEGATIVE if mark is None else f"{NEGATIVE} ({mark})"
+    strings = [item for item in sources.of("context", "token") if item.level in ("processor", "code")]
+    if not strings:
+        return Fact("image_context_token", None, Confidence.UNKNOWN, shown, note=note)
+    first = strings[0]
+    return Fact("image_context_token", first.value, Confidence.GUESS, (*evidence(first.sources), *shown), note=note)
 
 
-def config_ids(code: CodeReading) -> list[tuple[str, int, tuple[Src, ...]]]:
-    """Ids that the config states under the usual names for an image context token."""
-    inner = code.config.value
-    pairs = getattr(inner, "attrs", None) or getattr(inner, "values", None) or {}
-    found = []
-    for key in CONTEXT_ID_KEYS:
-        value = pairs.get(key) if isinstance(pairs, dict) else None
-        if value is not None and isinstance(plain(value), int) and not isinstance(plain(value), bool):
-            found.append((key, int(plain(value)), value.src))
-    return found
+def _stated_id(sources: Sources) -> Fact | None:
+    """The config's id and the token that the repo's own tokenizer files give it."""
+    for item in sources.of("context", "id"):
+        token = sources.named(item)
+        if item.level not in ("config", "default") or token is None:
+            continue
+        conflicts = _disagreements(sources, token, f"the id under {item.key}")
+        shown = (*evidence(item.sources), *sources.vocabulary.shown(token))
+        sure = Confidence.GUESS if item.level == "default" and _silent(sources) else Confidence.LIKELY
+        return Fact("image_context_token", token, sure, shown, note="; ".join(conflicts))
+    return None
 
 
-def token_facts(snapshot: Snapshot, code: CodeReading, others: list[Instance]) -> list[Fact]:
-    """image_context_token(_id), image_start_token, image_end_token, image_placeholder."""
-    vocabulary = read_vocabulary(snapshot)
-    pattern = best_pattern(patterns(code, others), vocabulary)
-    ids = config_ids(code)
-    if pattern is None:
-        return _from_files(snapshot, vocabulary, ids)
-    shown = evidence(pattern.sources, 6)
-    index = vocabulary.ids.get(pattern.context)
-    stated = [(key, number) for key, number, _ in ids if number != index]
-    note = "; ".join(f"config.json {key} says {number}" for key, number in stated)
-    agreed = index is not None and not stated and not vocabulary.conflicts
-    sure = Confidence.CERTAIN if agreed else Confidence.LIKELY
-    facts = [
-        Fact(
-            "image_context_token",
-            pattern.context,
-            sure,
-            (*shown, *vocabulary.sources.get(pattern.context, [])[:2]),
-            note=note,
-        ),
-        _id_fact(pattern.context, vocabulary, ids, sure),
-        _around("image_start_token", pattern.start, vocabulary, shown),
-        _around("image_end_token", pattern.end, vocabulary, shown),
-    ]
-    return [*facts, _placeholder_fact(snapshot, pattern, shown)]
+def _silent(sources: Sources) -> bool:
+    return sources.configs.code.model is None
 
 
-def _id_fact(token: str, vocabulary: Vocabulary, ids: list[tuple[str, int, tuple[Src, ...]]], sure: Confidence) -> Fact:
-    index = vocabulary.ids.get(token)
-    if index is not None:
-        return Fact("image_context_token_id", index, sure, tuple(vocabulary.sources[token][:3]))
-    if ids:
-        return Fact("image_context_token_id", ids[0][1], Confidence.LIKELY, evidence(ids[0][2]))
-    return Fact("image_context_token_id", None, Confidence.UNKNOWN, note=f"no tokenizer file of the repo lists {token}")
+def _stated_string(sources: Sources) -> Fact | None:
+    """A string that a file states, or a constant of the code."""
+    strings = [item for item in sources.of("context", "token") if item.level != "config" or item.value]
+    starts = {item.value for item in sources.of("start", "token")}
+    strings = [item for item in strings if item.value not in starts]
+    known = [item for item in strings if item.value in sources.vocabulary.ids] or strings
+    if not known:
+        return None
+    first = known[0]
+    token = str(first.value)
+    others = sorted({str(item.value) for item in known if item.level == first.level} - {token})
+    conflicts = _disagreements(sources, token, first.place)
+    sure = Confidence.GUESS if others or token not in sources.vocabulary.ids else Confidence.LIKELY
+    note = f"{first.place} also names {', '.join(others)}" if others else ""
+    shown = (*evidence(first.sources), *sources.vocabulary.shown(token))
+    return Fact("image_context_token", token, sure, shown, note="; ".join([note, *conflicts] if note else conflicts))
 
 
-def _around(name: str, text: str, vocabulary: Vocabulary, shown: tuple[Evidence, ...]) -> Fact:
-    if not text:
-        return Fact(name, None, Confidence.ABSENT, shown, note="the code puts nothing there")
-    return Fact(name, text, Confidence.CERTAIN if text in vocabulary.ids else Confidence.LIKELY, shown)
+def _disagreements(sources: Sources, token: str, winner: str) -> list[str]:
+    """One line for every source that says something else than the token that was chosen."""
+    vocabulary, index = sources.vocabulary, sources.vocabulary.ids.get(token)
+    lines = [vocabulary.clashes[token]] if token in vocabulary.clashes else []
+    same = {token, sources.pattern.placeholder if sources.pattern is not None else None}
+    ids = [item for item in sources.stated if item.role == "context" and item.kind == "id"]
+    for item in ids:
+        secondary = item.key.startswith(("vision", "media")) and any("im" in other.key for other in ids)
+        used = item.level in ("config", "default", "processor")
+        if used and not secondary and item.value != index and isinstance(item.value, int):
+            lines.append(_line(item, vocabulary, winner))
+    for item in sources.stated:
+        spoken = (item.role, item.kind) == ("context", "token") and item.level in ("processor", "tokenizer")
+        if spoken and item.value not in same and "pad" not in item.key:
+            lines.append(f"{item.place} says {item.value}; {winner} wins")
+    for mark in sources.compared:
+        if mark.index is not None and mark.index != index and index is not None:
+            lines.append(f"{mark.sources[0].file} {mark.sources[0].where} looks for {mark.index}; {winner} wins")
+    return list(dict.fromkeys(lines))[:6]
 
 
-def _placeholder_fact(snapshot: Snapshot, pattern: Pattern, shown: tuple[Evidence, ...]) -> Fact:
-    if pattern.placeholder:
-        return Fact("image_placeholder", pattern.placeholder, Confidence.CERTAIN, shown)
-    found = template_placeholder(snapshot)
-    if found is not None:
-        return Fact("image_placeholder", found[0], Confidence.LIKELY, (found[1],))
-    return Fact("image_placeholder", None, Confidence.UNKNOWN)
+def _line(item: Stated, vocabulary: Vocabulary, winner: str) -> str:
+    token = vocabulary.token(item.value) if isinstance(item.value, int) else None
+    shown = f"{item.value} ({token})" if token else f"{item.value}"
+    if item.level == "default":
+        return f"the config class's default of {item.key} is {shown}; what config.json states wins"
+    return f"{item.place} says {shown}; {winner} wins"
 
 
-def _from_files(snapshot: Snapshot, vocabulary: Vocabulary, ids: list[tuple[str, int, tuple[Src, ...]]]) -> list[Fact]:
-    """Without code that tells: the config's id, then what the tokens are called."""
-    context: Fact
-    if ids and vocabulary.token(ids[0][1]) is not None:
-        token = vocabulary.token(ids[0][1])
-        shown = (*evidence(ids[0][2]), *vocabulary.sources.get(token or "", [])[:2])
-        context = Fact("image_context_token", token, Confidence.LIKELY, shown)
-    else:
-        context = named_token("image_context_token", vocabulary)
-    token = context.value if isinstance(context.value, str) else ""
-    placeholder = template_placeholder(snapshot)
-    return [
-        context,
-        _id_fact(token, vocabulary, ids, context.confidence),
-        named_token("image_start_token", vocabulary),
-        named_token("image_end_token", vocabulary),
-        Fact("image_placeholder", placeholder[0], Confidence.LIKELY, (placeholder[1],))
-        if placeholder
-        else Fact("image_placeholder", None, Confidence.UNKNOWN),
-    ]
+def _id_fact(sources: Sources, context: Fact) -> Fact:
+    name, vocabulary = "image_context_token_id", sources.vocabulary
+    token = context.value if isinstance(context.value, str) else None
+    if (
+        sources.marks
+        and sources.pattern is None
+        and not any(item.index is not None and item.index >= 0 for item in sources.compared)
+    ):
+        return Fact(name, None, Confidence.ABSENT, evidence(sources.marks[0].sources), note=NEGATIVE)
+    index = vocabulary.ids.get(token) if token is not None else None
+    if index is not None and token is not None:
+        fact = Fact(
+            name, index, context.confidence, (*vocabulary.shown(token, 3), *context.evidence[:1]), note=context.note
+        )
+        return _noted(fact, *_remarks(sources, index, token))
+    stated = [item for item in sources.of("context", "id") if isinstance(item.value, int) and item.value >= 0]
+    if stated and stated[0].level in ("config", "processor"):
+        first = stated[0]
+        note = f"no tokenizer file of the repo lists {token or f'the token {first.value}'}"
+        return Fact(name, first.value, Confidence.LIKELY, evidence(first.sources), note=note)
+    why = f"no tokenizer file of the repo lists {token}" if token else "the token is not known"
+    return Fact(name, None, Confidence.UNKNOWN, context.evidence[:2], note=why)
+
+
+def _remarks(sources: Sources, index: int, token: str) -> Iterable[str]:
+    """An id that the text config has no row for, or that a well-known family uses for another token."""
+    configs = sources.configs
+    size = read_value(configs.code.run, configs.text, ("vocab_size",))
+    number = plain(size) if size is not None else None
+    if isinstance(number, int) and index >= number:
+        yield f"at or above the vocab_size {number} of the text config"
+    other, family = SHARED_IDS.get(index, (token, ""))
+    if other != token:
+        yield f"{index} is {other} in {family}; the repo's own tokenizer decides"
+
+
+def _tag(sources: Sources, name: str, role: Role, context: Fact) -> Fact:
+    """The token before or behind the image's."""
+    vocabulary, pattern = sources.vocabulary, sources.pattern
+    text = "" if pattern is None else pattern.start if role == "start" else pattern.end
+    if pattern is not None:
+        shown = evidence(pattern.sources, 6)
+        if not text and not any(item.level in ("config", "processor") for item in sources.of(role)):
+            return Fact(name, None, Confidence.ABSENT, shown, note="the code puts nothing there")
+    if pattern is not None and text:
+        token = nearest_token(text, vocabulary, last=role == "start")
+        note = f"next to the image; the whole text there is {text!r}" if token != text else ""
+        sure = Confidence.CERTAIN if token in vocabulary.ids and not note else Confidence.LIKELY
+        return Fact(name, token, sure, (*shown, *vocabulary.shown(token)), note=note)
+    off = switched_off(name, sources.configs.snapshot)
+    stated = [item for item in sources.of(role) if (other := sources.named(item)) and other != context.value]
+    stated = [item for item in stated if sources.named(item) in vocabulary.ids] or stated
+    if off is not None:
+        return off
+    return _stated_tag(sources, name, stated) if stated else named_tag(name, vocabulary, context)
+
+
+def _stated_tag(sources: Sources, name: str, stated: list[Stated]) -> Fact:
+    first = stated[0]
+    token = sources.named(first)
+    others = [f"{item.place} says {sources.named(item)}" for item in stated[1:] if sources.named(item) != token]
+    note = "; ".join([*others[:3], f"{first.place} wins"]) if others else ""
+    guessed = first.level in ("default", "code") and (bool(others) or token not in sources.vocabulary.ids)
+    sure = Confidence.GUESS if guessed else Confidence.LIKELY
+    return Fact(name, token, sure, (*evidence(first.sources), *sources.vocabulary.shown(token or "")), note=note)
+
+
+def _placeholder(sources: Sources, context: Fact) -> Fact:
+    """What a prompt has where an image goes: seen in code, else what the chat template writes, else what is
+    stated."""
+    name, pattern, template = "image_placeholder", sources.pattern, sources.template
+    if pattern is not None and pattern.placeholder:
+        fact = Fact(name, pattern.placeholder, Confidence.CERTAIN, evidence(pattern.sources, 6))
+        differs = template is not None and not template.numbered and template.text != pattern.placeholder
+        return _noted(fact, f"the chat template writes {template.text!r}" if differs and template is not None else "")
+    if template is not None and template.numbered:
+        note = f"the template numbers its images: {template.text.replace('{}', 'N')!r}"
+        return Fact(name, None, Confidence.UNKNOWN, (template.source,), note=note)
+    if template is not None:
+        return Fact(name, template.text, Confidence.LIKELY, (template.source,), note=template.note)
+    stated = sources.of("placeholder", "token")
+    if stated:
+        first = stated[0]
+        return Fact(name, first.value, Confidence.LIKELY, evidence(first.sources), note=f"under {first.key}")
+    return Fact(name, None, Confidence.UNKNOWN, note="no code and no chat template writes one")
