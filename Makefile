@@ -10,7 +10,7 @@ help:
 	@echo "make test     every test, the vLLM ones included"
 	@echo "make lint     ruff, ruff format, mypy --strict"
 	@echo "make format   let ruff rewrite what it can"
-	@echo "make bench    start-up and inspect times"
+	@echo "make bench    start-up and inspect times, and how right the facts of generated repos are"
 	@echo "make golden   write the golden files again, then read the diff"
 	@echo "make wheel    build the wheel into dist/"
 	@echo "make clean    remove .venv and everything made here"
@@ -32,6 +32,7 @@ format: venv-test
 
 bench: venv
 	@$(PORTER) bench/run.py
+	@$(PORTER) bench/facts.py
 
 golden: venv-test
 	@PORTER_GOLDEN=write $(PORTER) -m pytest -q -m golden
