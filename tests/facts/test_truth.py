@@ -11,22 +11,14 @@ from porter.facts import RepoReading
 from porter.families.verdict import decide
 from porter.vllm_tree.registry import architectures
 from tests.facts.compare import read
-from tests.facts.truth import FOLDER, Truth, truths, wrong
+from tests.facts.truth import Truth, truths, wrong
 from tests.families.repos import needs_vllm, tree
 
 ROOT = Path(__file__).resolve().parents[3] / "shared" / "hf_repos"
 TRUTHS = truths()
 pytestmark = pytest.mark.skipif(not ROOT.is_dir(), reason="needs ../shared/hf_repos")
-PENDING = (FOLDER / "PENDING").read_text(encoding="utf-8").split() if (FOLDER / "PENDING").is_file() else []
-
-
-def case(*values: object, name: str) -> object:
-    """A case; xfail while it stands in tests/truth/PENDING, which must be empty in the end."""
-    return pytest.param(*values, id=name, marks=[pytest.mark.xfail(strict=False)] if name in PENDING else [])
-
-
-FACTS = [case(truth, name, name=f"{truth.repo}-{name}") for truth in TRUTHS for name in truth.names]
-VERDICTS = [case(truth, name=truth.repo) for truth in TRUTHS]
+FACTS = [pytest.param(truth, name, id=f"{truth.repo}-{name}") for truth in TRUTHS for name in truth.names]
+VERDICTS = [pytest.param(truth, id=truth.repo) for truth in TRUTHS]
 
 
 @pytest.fixture(scope="module", autouse=True)
