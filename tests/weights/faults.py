@@ -134,3 +134,9 @@ def both(one: Fault, other: Fault) -> Fault:
 
 
 CASES = dict(cases())
+
+LOUD = frozenset({
+    "connector bias missing", "weight too many", "module too many", "buffer too many", "norm of another shape",
+    "half of gate and up misshapen", "prefix wrong for one layer",
+})  # fmt: skip
+"""The faults that the loading of vLLM 0.32 itself ends with an error; it says nothing to the others."""
