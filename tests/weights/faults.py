@@ -96,7 +96,9 @@ FAULTS_OF_ONE: dict[str, Fault] = {
         changed(EYE + "norm1.weight", shape=(7,)), {"shape": [EYE + "norm1.weight"]}
     ),
     "half of gate and up misshapen": Fault(
-        changed(LLM + "mlp.up_proj.weight", shape=(INNER - 1, WIDTH)), {"shape": [LLM + "mlp.up_proj.weight"]}, "gate_up"
+        changed(LLM + "mlp.up_proj.weight", shape=(INNER - 1, WIDTH)),
+        {"shape": [LLM + "mlp.up_proj.weight"]},
+        "gate_up",
     ),
     "integers for floats": Fault(
         changed(LLM + "mlp.down_proj.weight", dtype="U8"), {"shape": [LLM + "mlp.down_proj.weight"]}
