@@ -12,6 +12,7 @@ from porter.facts.features import FeaturePath, operations, read_features
 from porter.facts.identity import identity_facts
 from porter.facts.images import code_value, image_facts, read_processors
 from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
+from porter.facts.needs import need_facts
 from porter.facts.parts import (
     buffer_fact,
     common_path,
@@ -87,6 +88,7 @@ def infer(snapshot: Snapshot) -> RepoReading:
     facts: dict[str, Fact] = {}
     parts: list[Callable[[], list[Fact]]] = [
         lambda: list(identity_facts(snapshot, code)),
+        lambda: list(need_facts(snapshot, code)),
         lambda: image_facts(configs, path),
         lambda: token_facts(configs, processors),
         lambda: part_facts(configs, path),
@@ -156,7 +158,6 @@ def part_facts(configs: Configs, path: FeaturePath | None) -> list[Fact]:
         tie_fact(snapshot, configs, language),
         _path_fact(path),
         Fact("config_map", None, Confidence.UNKNOWN, about="tree", note="made when a family is matched"),
-        Fact("transformers_range", None, Confidence.UNKNOWN),
     ]
 
 

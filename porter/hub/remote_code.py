@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import ast
+import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from itertools import islice
 
 from porter.errors import PorterError, RepoError
-from porter.hub.files import CONFIG, read_text
-from porter.hub.reference import is_repo_id
+from porter.hub.auto_map import SEPARATOR, Target, auto_maps, module_file, refusal, split_reference
+from porter.hub.files import read_text
+from porter.hub.reference import printable
 from porter.hub.snapshot import AutoMapEntry
 from porter.hub.source import Source
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSONObject
 
 OpenRepo = Callable[[str], Source]
 
-OWNERS = (CONFIG, "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 MAX_FILES = 256
-SEPARATOR = "--"
+MAX_ENTRIES = 256
+MAX_CANDIDATES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +43,37 @@ class Reader:
     python: dict[str, str] = field(default_factory=dict)
     missing: dict[str, None] = field(default_factory=dict)
     others: dict[str, Source | None] = field(default_factory=dict)
+    unreachable: dict[str, str] = field(default_factory=dict)
+    looked_at: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    def entry(self, owner: str, key: str, reference: str) -> AutoMapEntry:
-        repo, module, class_name = split_reference(reference)
+    def entry(self, target: Target) -> AutoMapEntry:
+        """What one `auto_map` value names; a value that can name no file of a repo is kept with the reason."""
+        reason = refusal(target.value)
+        if reason or not isinstance(target.value, str):
+            return AutoMapEntry(target.owner, target.key, None, "", shown(target), "", False, reason)
+        repo, module, class_name = split_reference(target.value)
         repo, source = self.locate(repo, module)
-        name = module_file(module)
         prefix = f"{repo}{SEPARATOR}" if repo and source is not self.home else ""
+        folder = target.folder if source is self.home else ""
+        name = next((name for name in files_of(module, folder) if source and name in source.sizes), None)
         found = name is not None and source is not None and self.follow(source, prefix, name)
-        return AutoMapEntry(owner, key, repo, module, class_name, f"{prefix}{name or module}", found)
+        return AutoMapEntry(
+            owner=target.owner,
+            key=target.key,
+            repo=repo,
+            module=module,
+            class_name=class_name,
+            file=f"{prefix}{name or files_of(module, folder)[0]}",
+            found=found,
+            reason="" if found else self.absence(repo, source),
+            candidate=None if found else self.candidate(source or self.home, folder, module, class_name),
+            commit=source.ref.commit if source is not None and source is not self.home else None,
+        )
+
+    def absence(self, repo: str | None, source: Source | None) -> str:
+        if source is None:
+            return self.unreachable.get(repo or "", f"{repo} cannot be read")
+        return f"{repo} has no such file" if source is not self.home else "not in the repo"
 
     def locate(self, repo: str | None, module: str) -> tuple[str | None, Source | None]:
         """The repo that holds `module`; a folder that has the file itself is a copy, and the copy is what is read."""
@@ -60,18 +87,34 @@ class Reader:
 
     def try_open(self, repo: str) -> Source | None:
         """None for a repo that cannot be reached: its code counts as not found, the rest is still read."""
-        if not is_repo_id(repo):
-            return None
         try:
             return self.open_repo(repo)
         except PorterError as error:
             self.missing[f"{repo}: {error.message}"] = None
+            self.unreachable[repo] = error.message
             return None
 
+    def candidate(self, source: Source, folder: str, module: str, class_name: str) -> str | None:
+        """A file of the repo that defines the class although `auto_map` names another one. It is not used."""
+        wanted = module_file(module) or ""
+        names = [name for name in source.sizes if name.endswith(".py")]
+        names.sort(key=lambda name: (not name.startswith(folder), -SequenceMatcher(None, name, wanted).ratio(), name))
+        return next((name for name in names[:MAX_CANDIDATES] if class_name in self.classes(source, name)), None)
+
+    def classes(self, source: Source, name: str) -> frozenset[str]:
+        """The classes at the top level of a file; none of a file that cannot be read."""
+        key = f"{source.ref.id}{SEPARATOR}{name}"
+        if key not in self.looked_at:
+            try:
+                tree = parsed(read_text(source, name))
+            except PorterError:
+                tree = None
+            nodes = tree.body if tree is not None else []
+            self.looked_at[key] = frozenset(node.name for node in nodes if isinstance(node, ast.ClassDef))
+        return self.looked_at[key]
+
     def follow(self, source: Source, prefix: str, name: str) -> bool:
-        """Reads `name` and what it imports; False when the repo has no such file."""
-        if name not in source.sizes:
-            return False
+        """Reads `name` and what it imports; False when the repo has no such file, or it cannot be read."""
         waiting = [name]
         while waiting:
             current = waiting.pop()
@@ -79,9 +122,21 @@ class Reader:
                 continue
             if len(self.python) >= MAX_FILES:
                 raise RepoError(f"the remote code reaches more than {MAX_FILES} files", where=current)
-            text = self.python[prefix + current] = read_text(source, current)
-            waiting.extend(self.imported(source, prefix, current, text))
-        return True
+            text = self.text(source, prefix, current)
+            if text is not None:
+                self.python[prefix + current] = text
+                waiting.extend(self.imported(source, prefix, current, text))
+        return prefix + name in self.python
+
+    def text(self, source: Source, prefix: str, name: str) -> str | None:
+        """A file's text. What another repo refuses is missing, and so is a file too large: the rest is still read."""
+        try:
+            return read_text(source, name)
+        except PorterError as error:
+            if source is self.home and not isinstance(error, RepoError):
+                raise
+            self.missing[f"{prefix}{name}: {error.message}"] = None
+            return None
 
     def imported(self, source: Source, prefix: str, current: str, text: str) -> Iterator[str]:
         for wanted in relative_imports(text):
@@ -118,11 +173,8 @@ class RelativeImport:
 
 def relative_imports(text: str) -> tuple[RelativeImport, ...]:
     """Also those inside functions and `try`. Empty for text that does not parse: the reader of the code says so."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes in foreign code are not this user's concern
-            tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parsed(text)
+    if tree is None:
         return ()
     return tuple(
         RelativeImport(node.level, node.module or "", tuple(alias.name for alias in node.names))
@@ -131,43 +183,29 @@ def relative_imports(text: str) -> tuple[RelativeImport, ...]:
     )
 
 
-def split_reference(reference: str) -> tuple[str | None, str, str]:
-    """`ORG/NAME--package.module.Class` as (repo or None, dotted module, class)."""
-    repo, separator, rest = reference.rpartition(SEPARATOR)
-    module, _, class_name = rest.rpartition(".")
-    return (repo if separator else None), module, class_name
+def parsed(text: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes in foreign code are not this user's concern
+            return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
-def module_file(module: str) -> str | None:
-    """The path of a dotted module; None when a part is no plain file name (`../x`, `/etc`, empty)."""
-    parts = module.split(".")
-    plain = all(part and part.isprintable() and not set(part) & set("/\\:\0") for part in parts)
-    return f"{'/'.join(parts)}.py" if plain else None
+def files_of(module: str, folder: str) -> tuple[str, ...]:
+    """The paths that a module named by a config in `folder` may have: beside the config, else at the top."""
+    name = module_file(module) or ""
+    return (f"{folder}{name}", name) if folder else (name,)
 
 
-def auto_maps(json: Mapping[str, JSONObject]) -> Iterator[tuple[str, str, str]]:
-    """(owner, key, reference) of every `auto_map`, with those of sub-configs."""
-    for name in OWNERS:
-        yield from maps_within(name, json.get(name, {}), depth=0)
+def shown(target: Target) -> str:
+    return printable(target.value if isinstance(target.value, str) else json.dumps(target.value))
 
 
-def maps_within(owner: str, value: JSONObject, depth: int) -> Iterator[tuple[str, str, str]]:
-    mapping = value.get("auto_map")
-    if isinstance(mapping, dict):
-        for key, target in mapping.items():
-            yield from ((owner, key, reference) for reference in references(target))
-    for key, child in value.items():
-        if isinstance(child, dict) and key != "auto_map" and depth < 4:
-            yield from maps_within(f"{owner}{'.' if depth else ':'}{key}", child, depth + 1)
-
-
-def references(target: JSON) -> tuple[str, ...]:
-    """A map's value is a reference, or a list of them in which null means "no such variant"."""
-    candidates = target if isinstance(target, list) else [target]
-    return tuple(item for item in candidates if isinstance(item, str) and "." in item)
-
-
-def read_remote_code(home: Source, json: Mapping[str, JSONObject], open_repo: OpenRepo) -> RemoteCode:
+def read_remote_code(home: Source, documents: Mapping[str, JSONObject], open_repo: OpenRepo) -> RemoteCode:
     reader = Reader(home, open_repo)
-    entries = tuple(dict.fromkeys(reader.entry(*found) for found in auto_maps(json)))
+    targets = tuple(islice(auto_maps(documents), MAX_ENTRIES + 1))
+    if len(targets) > MAX_ENTRIES:
+        reader.missing[f"auto_map: only the first {MAX_ENTRIES} entries are read"] = None
+    entries = tuple(dict.fromkeys(reader.entry(target) for target in targets[:MAX_ENTRIES]))
     return RemoteCode(reader.python, entries, tuple(reader.missing))

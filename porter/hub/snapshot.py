@@ -50,7 +50,10 @@ class AutoMapEntry:
     """One `auto_map` target, wherever the map stands.
 
     `owner` is the JSON path of the map (`config.json`, `config.json:vision_config`, `tokenizer_config.json`); `file` is
-    the path under which `Snapshot.python` holds the text: `module.py`, or `ORG/NAME--module.py` for another repo.
+    the path under which `Snapshot.python` holds the text: `module.py`, or `ORG/NAME--module.py` for another repo. It is
+    empty for a value that can name no file of a repo: then `class_name` is what stands there. `reason` says why an
+    entry was not found, `candidate` which file defines that class instead (it was not read in its place), `commit` at
+    which commit another repo was read: loading takes the newest one.
     """
 
     owner: str
@@ -60,6 +63,9 @@ class AutoMapEntry:
     class_name: str
     file: str
     found: bool
+    reason: str = ""
+    candidate: str | None = None
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

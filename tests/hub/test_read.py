@@ -165,6 +165,7 @@ def test_auto_maps_of_sub_configs_and_lists(tmp_path: Path) -> None:
     assert [(entry.owner, entry.key, entry.file, entry.class_name, entry.found) for entry in found.auto_map] == [
         ("config.json:vision_config", "AutoConfig", "vit.py", "VitConfig", True),
         ("tokenizer_config.json", "AutoTokenizer", "tok.py", "Slow", True),
+        ("tokenizer_config.json", "Other", "", "3", False),
     ]
 
 
