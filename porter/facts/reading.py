@@ -67,7 +67,7 @@ class RepoReading:
         if fact is not None and fact.value is not None and (found is None or found.value != fact.value):
             return Fact(attribute, {"path": None, "value": fact.value}, fact.confidence, fact.evidence, note=fact.note)
         if found is None and scope == "model" and attribute in PREPROCESSING:
-            found = code_value(self.configs, attribute)
+            found = bounded(self.configs.code, lambda: code_value(self.configs, attribute))
         return resolved(attribute, found)
 
     def with_facts(self, facts: ModelFacts) -> RepoReading:
