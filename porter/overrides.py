@@ -42,6 +42,12 @@ KINDS: Mapping[str, Kinds] = {
     "tokens_per_tile": WHOLE,
     "downsample_ratio": NUMBER,
     "pixel_shuffle": TEXT,
+    "tokens_formula": TEXT,
+    "image_separators": ITEMS,
+    "native_resolution": FLAG,
+    "min_pixels": WHOLE,
+    "max_pixels": WHOLE,
+    "merge_size": WHOLE,
     "feature_layer": (int, list, str),
     "feature_path": ITEMS,
     "min_tiles": WHOLE,
@@ -58,12 +64,15 @@ KINDS: Mapping[str, Kinds] = {
     "weight_prefixes": TABLE,
     "buffers": ITEMS,
     "tied_embeddings": FLAG,
+    "quantization": TABLE,
+    "attention_backends": ITEMS,
     "modalities": ITEMS,
     "auto_map": TABLE,
     "python_dependencies": ITEMS,
     "transformers_range": TEXT,
     "license": TEXT,
 }
+SOURCES = 3
 NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a table"}
 
 
@@ -81,7 +90,8 @@ def parse_set(options: Iterable[str]) -> dict[str, JSON]:
 
 
 def load_facts(path: Path, inferred: ModelFacts) -> dict[str, JSON]:
-    """The facts of a TOML file that differ from the inferred ones, and the guesses that it confirms.
+    """The facts of a TOML file that differ from the inferred ones as they would be saved, and the guesses that it
+    confirms.
 
     Raises UsageError with the file and line when it cannot be used.
     """
@@ -89,22 +99,23 @@ def load_facts(path: Path, inferred: ModelFacts) -> dict[str, JSON]:
     found: dict[str, JSON] = {}
     for name, value in document.items():
         _known(name, str(path))
-        said = _with_nulls(_plain(name, value, path), inferred.value(name))
-        if said != inferred.value(name) or inferred[name].confidence is Confidence.GUESS:
-            found[name] = _checked(name, said, str(path))
+        said, before = _plain(name, value, path), inferred[name]
+        if not _same(said, _without_nulls(before.value)) or before.confidence is Confidence.GUESS:
+            found[name] = _checked(name, _with_nulls(said, before.value), str(path))
     return found
 
 
 def with_given(facts: ModelFacts, snapshot: Snapshot, given: Mapping[str, JSON], source: str) -> ModelFacts:
-    """`facts` with what a person said, and every derived fact that it changes recomputed."""
+    """`facts` with what a person said, and every derived fact that it changes recomputed, unless a person gave that
+    one too, now or before."""
     for name, value in given.items():
         before = facts[name]
-        evidence = (Evidence(source, name, json.dumps(value, ensure_ascii=False)), *before.evidence)
+        said = Evidence(source, name, json.dumps(value, ensure_ascii=False), origin="given")
         sure = Confidence.ABSENT if value is None else Confidence.CERTAIN
-        fact = Fact(name, value, sure, evidence, before.about, _contradiction(before, value))
+        fact = Fact(name, value, sure, (said, *before.evidence), before.about, _contradiction(before, value))
         facts = facts.with_fact(fact)
     for name, sources, derive in DERIVED:
-        if name not in given and any(source_name in given for source_name in sources):
+        if not facts[name].given and any(source_name in given for source_name in sources):
             facts = _derived(facts, snapshot, name, sources, derive)
     return facts
 
@@ -124,7 +135,7 @@ def save_facts(facts: ModelFacts, path: Path, repo: str) -> None:
 
 
 def facts_toml(facts: ModelFacts, repo: str) -> str:
-    """Facts as TOML: each with its confidence and source as a comment, an unknown one as a commented line."""
+    """Facts as TOML: each with its confidence and sources as comments, an unknown one as a commented line."""
     import tomli_w
 
     plain: list[str] = []
@@ -134,13 +145,22 @@ def facts_toml(facts: ModelFacts, repo: str) -> str:
         if name == "config_map" and fact.value is None:
             continue
         value = _without_nulls(fact.value)
-        if value is None:
+        if value is None or not _storable(value):
             plain.append(f"# {name} =    # {_comment(fact)}\n")
             continue
         chunk = tomli_w.dumps({name: value})
         (tables if chunk.startswith("[") else plain).append(f"# {_comment(fact)}\n{chunk}")
     head = f"# Facts of {_one_line(repo)}. Edit, then: porter new-model REPO --facts THIS_FILE\n"
     return "\n".join([head, *plain, *tables])
+
+
+def _storable(value: JSON) -> bool:
+    """False for what a TOML file cannot give back as it was: half of a surrogate pair, a number that is none."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except ValueError:
+        return False
+    return True
 
 
 def _known(name: str, where: str) -> None:
@@ -201,14 +221,18 @@ def _plain(name: str, value: Any, path: Path) -> JSON:
 
 
 def _contradiction(before: Fact, value: JSON) -> str:
+    """What a person's word stands against: the repo, or an earlier word of theirs."""
     if before.confidence in (Confidence.UNKNOWN, Confidence.GUESS) or before.value == value:
         return before.note
-    return f"contradicts the repo: {json.dumps(before.value, ensure_ascii=False)} ({before.confidence.value})"
+    stated = json.dumps(before.value, ensure_ascii=False)
+    if before.given:
+        return "; ".join(part for part in (f"overrules {before.evidence[0].file}: {stated}", before.note) if part)
+    return f"contradicts the repo: {stated} ({before.confidence.value})"
 
 
 def _comment(fact: Fact) -> str:
-    source = f"  {fact.evidence[0].file}: {fact.evidence[0].where}" if fact.evidence else ""
-    return _one_line(f"{fact.confidence.value}{source}{'  ' + fact.note if fact.note else ''}")
+    sources = "; ".join(f"{item.file}: {item.where}" for item in fact.evidence[:SOURCES])
+    return _one_line("  ".join(part for part in (fact.confidence.value, sources, fact.note) if part))
 
 
 def _one_line(text: str) -> str:
@@ -225,12 +249,21 @@ def _without_nulls(value: JSON) -> JSON:
 
 
 def _with_nulls(value: JSON, inferred: JSON) -> JSON:
+    """`value` with the nulls that saving left out: under the same keys, and in a list of the same other items."""
     if isinstance(value, dict) and isinstance(inferred, dict):
-        nulls: JSONObject = {key: None for key, item in inferred.items() if item is None}
-        return {**nulls, **{key: _with_nulls(item, inferred.get(key)) for key, item in value.items()}}
-    if isinstance(value, list) and isinstance(inferred, list) and len(value) == len(inferred):
-        return [_with_nulls(item, old) for item, old in zip(value, inferred, strict=True)]
+        nulls: JSONObject = {key: None for key, item in inferred.items() if item is None and key not in value}
+        return {**{key: _with_nulls(item, inferred.get(key)) for key, item in value.items()}, **nulls}
+    if isinstance(value, list) and isinstance(inferred, list):
+        if len(value) != sum(item is not None for item in inferred):
+            return value
+        items = iter(value)
+        return [None if old is None else _with_nulls(next(items), old) for old in inferred]
     return value
+
+
+def _same(left: JSON, right: JSON) -> bool:
+    """Equal, with 1, 1.0 and true kept apart."""
+    return left == right and json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
 
 
 Derive = Callable[[ModelFacts, Snapshot], JSON]
@@ -241,7 +274,8 @@ def _derived(facts: ModelFacts, snapshot: Snapshot, name: str, sources: tuple[st
     if value is None or value == facts.value(name):
         return facts
     sure = max((facts[source].confidence for source in sources), key=list(Confidence).index)
-    evidence = (Evidence("derived", ", ".join(sources), json.dumps(value, ensure_ascii=False)),)
+    text = json.dumps(value, ensure_ascii=False)
+    evidence = (Evidence("derived", ", ".join(sources), text, origin="derived"),)
     return facts.with_fact(Fact(name, value, sure, evidence, note=f"recomputed; was {json.dumps(facts.value(name))}"))
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from porter.jsontypes import JSON, JSONObject
 
 About = Literal["repo", "tree"]
+Origin = Literal["repo", "given", "derived"]
 
 
 class Confidence(str, Enum):
@@ -24,11 +25,15 @@ class Confidence(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`file` of the repo (or tree), `where` in it (a JSON path or a line), and the `text` that stands there."""
+    """`file` of the repo (or tree), `where` in it (a JSON path or a line), and the `text` that stands there.
+
+    `origin` tells a file of the repo from what a person gave under the same name, and from what follows from that.
+    """
 
     file: str
     where: str
     text: str
+    origin: Origin = "repo"
 
     def to_json(self) -> JSONObject:
         return {"file": self.file, "where": self.where, "text": self.text}
@@ -49,6 +54,11 @@ class Fact:
     def usable(self) -> bool:
         """A plan may use it: at least likely, or known to be absent."""
         return self.confidence in (Confidence.CERTAIN, Confidence.LIKELY, Confidence.ABSENT)
+
+    @property
+    def given(self) -> bool:
+        """A person said so."""
+        return bool(self.evidence) and self.evidence[0].origin == "given"
 
     def to_json(self) -> JSONObject:
         return {

@@ -76,6 +76,8 @@ def _from_evidence(reading: ReadingLike, fact: Fact, wanted: JSON) -> Source | N
     """A top-level key of the preprocessor's JSON that the evidence names and that holds the value."""
     document: Mapping[str, JSON] = reading.snapshot.json.get(PREPROCESSOR, {})
     for item in fact.evidence:
-        if item.file == PREPROCESSOR and item.where in document and same(document[item.where], wanted):
+        if (item.origin, item.file) != ("repo", PREPROCESSOR):
+            continue
+        if item.where in document and same(document[item.where], wanted):
             return Source("processor", wanted, item.where)
     return None

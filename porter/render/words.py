@@ -1,0 +1,108 @@
+"""Values in words: on one line, short, and as a shell takes them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping
+
+from porter.facts.model import Fact
+from porter.jsontypes import JSON, JSONObject
+from porter.overrides import KINDS
+
+CELL = 40
+DIGITS = 4
+PLACEHOLDERS = {str: "TEXT", int: "NUMBER", float: "NUMBER", bool: "true|false", list: "JSON", dict: "JSON"}
+
+
+def short(value: JSON, width: int = CELL) -> str:
+    """A value on one line, cut to fit a table cell."""
+    text = value if isinstance(value, str) and value.strip() == value != "" else compact(value)
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def compact(value: JSON) -> str:
+    """JSON, with long fractions cut to a few digits and marked."""
+    if isinstance(value, float) and len(repr(value)) > DIGITS + 4:
+        return f"{value:.{DIGITS}g}…"
+    if isinstance(value, list):
+        return f"[{', '.join(compact(item) for item in value)}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def quoted(text: str) -> str:
+    """`text` as one word of a shell; what no terminal should get is written as an escape that a shell reads back."""
+    if text.isprintable():
+        return shlex.quote(text)
+    escaped = text.encode("unicode_escape").decode("ascii").replace("'", "\\'")
+    return f"$'{escaped}'"
+
+
+def set_option(fact: Fact) -> str:
+    """`--set NAME=VALUE` as it can be typed; a fact without a value shows what kind of value it takes."""
+    kind = KINDS.get(fact.name, (str,))
+    if fact.value is None:
+        return f"--set {fact.name}={PLACEHOLDERS[kind[0]]}"
+    text = fact.value if isinstance(fact.value, str) and str in kind else json.dumps(fact.value)
+    return f"--set {quoted(f'{fact.name}={text}')}"
+
+
+def listed(value: JSON) -> str:
+    items = value if isinstance(value, list) else [value]
+    return ", ".join(short(item) for item in items) or "none"
+
+
+def pairs(value: JSON) -> str:
+    """A flat table: `method bitsandbytes, bits 4`; what is null says nothing."""
+    found = value.items() if isinstance(value, dict) else ()
+    return ", ".join(f"{key} {short(item)}" for key, item in found if item is not None)
+
+
+def _buffers(value: JSON) -> str:
+    return ", ".join(f"{item.get('name')} {short(item.get('shape'))}" for item in _tables(value)) or "none"
+
+
+def _separators(value: JSON) -> str:
+    return ", ".join(f"{short(item.get('token'))} ({item.get('role')})" for item in _tables(value)) or "none"
+
+
+def _auto_map(value: JSON) -> str:
+    entries = list(_tables(list(value.values()))) if isinstance(value, dict) else []
+    lost = sum(entry.get("found") is False for entry in entries)
+    return f"{len(entries)} classes" + (f", {lost} not in the repo" if lost else "") if entries else "none"
+
+
+def _config_map(value: JSON) -> str:
+    found = value if isinstance(value, dict) else {}
+    lost = sum(path in (None, "MISSING") for path in found.values())
+    return f"{len(found)} attributes" + (f", {lost} MISSING" if lost else "")
+
+
+def _tables(value: JSON) -> list[JSONObject]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+WORDS: Mapping[str, Callable[[JSON], str]] = {
+    "auto_map": _auto_map,
+    "buffers": _buffers,
+    "config_map": _config_map,
+    "image_separators": _separators,
+    "quantization": pairs,
+    "modalities": listed,
+    "python_dependencies": listed,
+    "attention_backends": listed,
+}
+
+
+def words(fact: Fact, width: int = CELL) -> str:
+    """A fact's value for a table cell."""
+    told = WORDS.get(fact.name)
+    return short(told(fact.value), width) if told is not None else short(fact.value, width)
+
+
+def source(fact: Fact) -> str:
+    """Where the fact was read first; a guess says why it is one."""
+    first = fact.evidence[0] if fact.evidence else None
+    place = f"{first.file}: {first.where}".rstrip(": ").replace(": line ", ":") if first is not None else ""
+    why = fact.note if fact.confidence.value == "guess" else ""
+    return "; ".join(part for part in (place, why) if part)
