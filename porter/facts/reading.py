@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from porter.facts.code import TOO_LARGE, CodeReading, read_code
 from porter.facts.configs import PREPROCESSING, Configs, Found, Scope, evidence, json_only, resolved, split_configs
+from porter.facts.decoding import decoding_facts
 from porter.facts.features import FeaturePath, operations, read_features
 from porter.facts.identity import identity_facts
 from porter.facts.images import code_value, image_facts, read_processors
@@ -91,6 +92,7 @@ def infer(snapshot: Snapshot) -> RepoReading:
         lambda: list(need_facts(snapshot, code)),
         lambda: image_facts(configs, path),
         lambda: token_facts(configs, processors),
+        lambda: list(decoding_facts(configs)),
         lambda: part_facts(configs, path),
     ]
     for part in parts:

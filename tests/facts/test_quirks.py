@@ -40,6 +40,17 @@ def test_a_back_end_that_vllm_does_not_know_is_reported(tmp_path: Path) -> None:
     assert found.facts.value("attention_backends") == ["magi"]
 
 
+def test_a_language_model_that_fills_blocks_is_reported(tmp_path: Path) -> None:
+    blocks = {**QWEN, "causal_attn": False, "block_size": 6, "text_mask_token_id": 88}
+    fact = repo(tmp_path, {"text_config": blocks, "vision_config": SIGLIP}).facts["decoding"]
+    assert (fact.value, fact.confidence) == ("blocks", Confidence.LIKELY)
+    assert "slow path" in fact.note
+
+
+def test_ordinary_decoding_is_not_worth_a_fact(tmp_path: Path) -> None:
+    assert "decoding" not in list(repo(tmp_path, {"text_config": QWEN, "vision_config": SIGLIP}).facts)
+
+
 def test_a_config_that_ties_beside_a_stored_head_is_never_certain(tmp_path: Path) -> None:
     names = [*llm("language_model.model", "language_model.lm_head"), *siglip("vision_model")]
     found = repo(tmp_path, {"vision_config": SIGLIP, "text_config": {**QWEN, "tie_word_embeddings": True}}, names)

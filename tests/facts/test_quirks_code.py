@@ -387,3 +387,13 @@ def test_repo_files_imported_absolutely_are_no_packages(tmp_path: Path) -> None:
     helper = "from torch import nn\n\ndef make():\n    return nn.Linear(16, 24)\n"
     found = odd(tmp_path, PLAIN, "self.proj = make()", before="from projecting import make", projecting__py=helper)
     assert "projecting" not in json.dumps(found.facts.value("python_dependencies"))
+
+
+# --- Qwen-VL
+
+
+def test_code_that_outlasted_its_steps_can_still_be_asked(tmp_path: Path) -> None:
+    found = odd(tmp_path, PLAIN)
+    found.configs.code.run.budget = 0
+    value = found.resolve("model", "dynamic_image_size").value
+    assert value is None or isinstance(value, dict)
