@@ -11,7 +11,7 @@ from porter.facts import RepoReading
 from porter.families.verdict import decide
 from porter.vllm_tree.registry import architectures
 from tests.facts.compare import read
-from tests.facts.truth import Truth, truths, wrong
+from tests.facts.truth import Truth, states, truths, wrong
 from tests.families.repos import needs_vllm, tree
 
 ROOT = Path(__file__).resolve().parents[3] / "shared" / "hf_repos"
@@ -42,6 +42,12 @@ def test_every_repo_has_a_truth() -> None:
 def test_fact(truth: Truth, name: str) -> None:
     fault = wrong(truth, name, reading(truth.repo).facts)
     assert fault is None, fault
+
+
+@pytest.mark.parametrize("truth", VERDICTS)
+def test_nothing_is_stated_that_no_truth_knows(truth: Truth) -> None:
+    stated = {name for name, fact in reading(truth.repo).facts.items() if states(fact)}
+    assert stated - set(truth.names) == set(), "read the repo and add these to its truth"
 
 
 @needs_vllm
