@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from porter.commands.reading import Check
 from porter.commands.session import Scratch, Settings, Talk
-from porter.errors import TreeError, WorkerError
+from porter.errors import RepoError, TreeError, WorkerError
 from porter.facts import RepoReading
 from porter.hub.snapshot import Snapshot, TensorInfo
 from porter.jsontypes import JSONObject
@@ -206,7 +206,7 @@ def check_port(reading: RepoReading, plan: Plan, tree: Tree, bench: Bench, *, sm
 
 
 def checked_weights(snapshot: Snapshot, place: Placed, bench: Bench) -> tuple[WeightsReport | None, Check]:
-    if not snapshot.tensors.tensors:
+    if not snapshot.tensors.tensors and not snapshot.tensors.problems:
         return None, Check("check-weights", "skipped", "weights layout not seen: the repo has no header and no index")
     bench.talk.note("check-weights: every checkpoint tensor against every parameter")
     start = time.monotonic()
@@ -214,6 +214,8 @@ def checked_weights(snapshot: Snapshot, place: Placed, bench: Bench) -> tuple[We
         report = weights(snapshot, place, bench)
     except WorkerError as error:
         return None, Check("check-weights", "error", error.message, time.monotonic() - start)
+    except RepoError as error:
+        return None, Check("check-weights", "failed", error.message, time.monotonic() - start)
     return report, weights_check(report, time.monotonic() - start)
 
 

@@ -70,8 +70,20 @@ class ModelResult(Result):
             "files": [file_json(change) for change in (self.plan.changes if self.plan else ())],
             "todo": [{"what": item.what, "why": item.why, "where": item.where} for item in self.todo],
             "checks": [check.to_json() for check in self.checks],
-            "weights": self.weights,
+            "weights": self.weights or self._checkpoint(),
             "smoke": self.smoke,
+        }
+
+    def _checkpoint(self) -> JSON:
+        """What was read of the weights, where nothing was there to hold them against."""
+        if self.reading is None:
+            return None
+        table = self.reading.snapshot.tensors
+        return {
+            "bytes": {"fetched": table.bytes_fetched, "checkpoint": table.bytes_total},
+            "files": list(table.files),
+            "errors": list(table.problems),
+            "notes": list(table.notes),
         }
 
     def _repo(self) -> JSON:

@@ -97,9 +97,8 @@ def infer(snapshot: Snapshot) -> RepoReading:
     ]
     for part in parts:
         facts.update({fact.name: readable(fact) for fact in bounded(code, part) or []})
-    return RepoReading(
-        snapshot, ModelFacts(facts), configs, tuple(dict.fromkeys([*code.problems, *snapshot.missing_code]))
-    )
+    problems = dict.fromkeys([*code.problems, *snapshot.missing_code, *snapshot.tensors.problems])
+    return RepoReading(snapshot, ModelFacts(facts), configs, tuple(problems))
 
 
 def readable(fact: Fact) -> Fact:

@@ -9,6 +9,7 @@ from typing import Literal
 from porter.jsontypes import JSONObject
 
 TensorSource = Literal["headers", "index", "none"]
+IndexFaultKind = Literal["not_stored", "no_shard", "unlisted", "elsewhere"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +33,51 @@ class TensorInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexFault:
+    """Where index and headers disagree about a tensor: `listed` is the file in the index, `stored` the one that has it.
+
+    not_stored: no header has it · no_shard: that file is gone · unlisted: the index lacks it · elsewhere: another file.
+    """
+
+    kind: IndexFaultKind
+    name: str
+    listed: str | None = None
+    stored: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A tensor that stands in several files, in the order in which vLLM reads them: the last one wins."""
+
+    name: str
+    copies: tuple[TensorInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TensorTable:
-    """Every checkpoint tensor. `source` says how much is known: headers (shapes) > index (names) > none."""
+    """Every checkpoint tensor. `source` says how much is known: headers (shapes) > index (names) > none.
+
+    `files` are the weight files that were read or named, in vLLM's order. `problems` are files that nobody could load,
+    one line each. With headers, `tensors` has a row without a shape for each tensor that the index alone names.
+    """
 
     source: TensorSource
     tensors: tuple[TensorInfo, ...] = ()
     bytes_fetched: int = 0
     bytes_total: int | None = None
     notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    index_faults: tuple[IndexFault, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
+    problems: tuple[str, ...] = ()
 
     def by_name(self) -> dict[str, TensorInfo]:
         return {tensor.name: tensor for tensor in self.tensors}
+
+    def stored(self) -> tuple[TensorInfo, ...]:
+        """Without those that the index names and no file holds."""
+        ghosts = {fault.name for fault in self.index_faults if fault.stored is None}
+        return tuple(tensor for tensor in self.tensors if tensor.name not in ghosts) if ghosts else self.tensors
 
 
 @dataclass(frozen=True, slots=True)

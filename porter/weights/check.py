@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from porter.errors import RepoError
+from porter.errors import BadHeader, RepoError
 from porter.hub.snapshot import Snapshot, TensorTable
 from porter.jsontypes import JSON, JSONObject
 from porter.process import REMOTE_CODE_LIMITS, EventSink, Limits, WorkerSettings, plugin_path, run_worker
 from porter.tiny.materialise import TinyFiles, materialise
+from porter.weights.disagreements import ghosts
 from porter.weights.infer import Inferred, Target, infer_mapper, targets_of
 from porter.weights.join import Parameter, parameters_of, report_of
 from porter.weights.report import WeightsReport
@@ -35,15 +36,20 @@ class Against:
 def check_weights(
     snapshot: Snapshot, settings: WorkerSettings, against: Against, *, on_event: EventSink | None = None
 ) -> WeightsReport:
-    """Every tensor and every parameter element accounted for. Raises RepoError when no tensor names are known."""
-    table = _named(snapshot)
-    tensors: list[JSON] = [[t.name, t.dtype, None if t.shape is None else list(t.shape)] for t in table.tensors]
-    answer = _run("join", snapshot, settings, against, {"tensors": tensors}, on_event)
+    """Every tensor and every parameter element accounted for.
+
+    Raises RepoError when no tensor names are known, BadHeader when a file of the checkpoint cannot be loaded at all.
+    """
+    table = _sound(_named(snapshot))
+    tensors: list[JSON] = [[t.name, t.dtype, None if t.shape is None else list(t.shape)] for t in table.stored()]
+    unseen: list[JSON] = [fault.name for fault in ghosts(table)]
+    answer = _run("join", snapshot, settings, against, {"tensors": tensors, "unseen": unseen}, on_event)
     parameters = parameters_of(answer)
     names_only = table.source != "headers"
     notes = ("shapes are not known: the names alone are checked",) if names_only else ()
     case = cast("list[JSONObject]", answer["cases"])[0]
-    report = replace(report_of(parameters, case, table, notes=notes), names_only=names_only)
+    places = cast("Mapping[str, str]", answer["destinations"])
+    report = replace(report_of(parameters, case, table, destinations=places, notes=notes), names_only=names_only)
     return report if report.ok else _with_suggestion(report, table, parameters)
 
 
@@ -61,9 +67,29 @@ def infer_for(snapshot: Snapshot, settings: WorkerSettings, against: Against) ->
 
 def _named(snapshot: Snapshot) -> TensorTable:
     if not snapshot.tensors.tensors:
-        said = "; ".join(snapshot.tensors.notes) or "no safetensors file and no weight index"
-        raise RepoError(f"{snapshot.repo.id}: the weights cannot be named: {said}")
+        table = _sound(snapshot.tensors)
+        said = "; ".join(table.notes) or "no safetensors file and no weight index"
+        raise RepoError(f"{snapshot.repo.id}: the weights cannot be named: {said}", hint=unnamed_hint(snapshot))
     return snapshot.tensors
+
+
+def _sound(table: TensorTable) -> TensorTable:
+    if table.problems:
+        more = f" (and {len(table.problems) - 1} more)" if len(table.problems) > 1 else ""
+        raise BadHeader(f"{table.problems[0]}{more}", hint="fetch that file again, or give another --revision")
+    return table
+
+
+def unnamed_hint(snapshot: Snapshot) -> str | None:
+    """What to give instead of a repo whose weights porter cannot name."""
+    base = snapshot.json.get("adapter_config.json", {}).get("base_model_name_or_path")
+    if base is not None and any("adapter" in note for note in snapshot.tensors.notes):
+        return f"the weights are in the model that was adapted: --repo {base}"
+    if any(name.endswith(".gguf") for name in snapshot.listing):
+        return "porter reads safetensors: give the repo that the GGUF files were made from"
+    if snapshot.tensors.files:
+        return "pickled weights without an index: save the model again as safetensors"
+    return None
 
 
 def _run(
@@ -87,12 +113,42 @@ def _run(
     )
 
 
+def _run(
+    job: str,
+    snapshot: Snapshot,
+    settings: WorkerSettings,
+    against: Against,
+    extra: Mapping[str, JSON],
+    on_event: EventSink | None,
+) -> JSONObject:
+    documents = {name: doc for name, doc in snapshot.json.items() if not name.endswith(_NOT_FOR_A_MODEL)}
+    if against.config is not None:
+        documents["config.json"] = against.config
+    folder = settings.scratch / "full-size-model"
+    materialise(snapshot, TinyFiles(documents, real_tokenizer=False), folder, trust=against.trust)
+    path = plugin_path(*against.plugin, settings.scratch) if against.plugin else ()
+    limits = REMOTE_CODE_LIMITS if against.trust and settings.limits == Limits() else settings.limits
+    payload = {"model": str(folder), "trust_remote_code": against.trust, "dtype": against.dtype, **extra}
+    return run_worker(
+        job, payload, settings=replace(settings, path=(*path, *settings.path), limits=limits), on_event=on_event
+    )
+
+
+def _with_quantization(report: WeightsReport, answer: JSONObject) -> WeightsReport:
+    method = answer.get("unquantized")
+    if method is None:
+        return report
+    said = f"the checkpoint is quantised with {method}, which this vLLM lacks; its names were checked as plain weights"
+    return replace(report, errors=(said, *report.errors))
+
+
 def _with_suggestion(report: WeightsReport, table: TensorTable, parameters: tuple[Parameter, ...]) -> WeightsReport:
     """Adds the inferred mapper when it explains more than the port's own."""
     if not report.unmapped and not report.missing:
         return report
     dropped = {finding.name for finding in report.dropped}
-    inferred = infer_mapper([t for t in table.tensors if t.name not in dropped], targets_of(parameters))
+    inferred = infer_mapper([t for t in table.stored() if t.name not in dropped], targets_of(parameters))
     left = len(inferred.unmapped) + len(inferred.missing)
-    explains_more = left < len(report.unmapped) + len(report.missing)
+    # Without shapes a likeness of words is all there is: only what leaves nothing over is worth showing.
+    explains_more = left == 0 if report.names_only else left < len(report.unmapped) + len(report.missing)
     return replace(report, suggested_mapper=inferred.rules) if explains_more else report

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from porter.hub.snapshot import TensorInfo, TensorTable
 from porter.jsontypes import JSONObject
+from porter.weights import disagreements
 from porter.weights.patterns import template_of
 from porter.weights.report import Bytes, Finding, Totals, WeightsReport
 
@@ -67,33 +67,43 @@ def parameters_of(answer: Mapping[str, Any]) -> tuple[Parameter, ...]:
 
 
 def report_of(
-    parameters: Sequence[Parameter], case: Mapping[str, Any], table: TensorTable, *, notes: tuple[str, ...] = ()
+    parameters: Sequence[Parameter],
+    case: Mapping[str, Any],
+    table: TensorTable,
+    *,
+    destinations: Mapping[str, str] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> WeightsReport:
-    """One case of the worker's `join` answer against the checkpoint that it was given."""
-    seen = _Seen(parameters, case, table)
+    """One case of the worker's `join` answer against the stored tensors, which it was given.
+
+    `destinations` are the places of those that an index names and no file holds.
+    """
+    seen = _Seen(parameters, case, table, destinations or {})
     by_list: dict[str, list[Finding]] = {"unmapped": [], "shape": [], "dropped": []}
-    for tensor in table.tensors:
+    for tensor in seen.tensors:
         if not case["tensors"][tensor.name]["filled"]:
             where, finding = seen.unfilled(tensor)
             by_list[where].append(finding)
     by_list["shape"] += seen.dtype_clashes()
     coverage = case["parameters"]
     wanted = seen.wanted
+    needed, harmless = seen.ghosts_without_parameter()
     return WeightsReport(
         totals=Totals(
-            tensors=len(table.tensors),
+            tensors=len(seen.tensors),
             parameters=len(wanted),
             elements=sum(coverage[p.name]["expected"] for p in wanted),
             filled=sum(coverage[p.name]["covered"] for p in wanted),
-            mapped=sum(1 for tensor in table.tensors if case["tensors"][tensor.name]["filled"]),
+            mapped=sum(1 for tensor in seen.tensors if case["tensors"][tensor.name]["filled"]),
         ),
         unmapped=tuple(by_list["unmapped"]),
-        missing=tuple(seen.missing(by_list["shape"])),
+        missing=(*seen.missing(by_list["shape"]), *needed),
         shape=tuple(by_list["shape"]),
         duplicate=tuple(seen.duplicates()),
         partial=tuple(seen.partial(by_list["shape"])),
         dropped=tuple(by_list["dropped"]),
-        errors=tuple(case["errors"]),
+        index=(*disagreements.misplaced(table), *harmless),
+        errors=(*disagreements.absent_files(table), *case["errors"]),
         bytes=Bytes(table.bytes_fetched, table.bytes_total),
         notes=(*table.notes, *notes),
     )
@@ -102,14 +112,23 @@ def report_of(
 class _Seen:
     """The worker's observations with the look-ups that classification needs."""
 
-    def __init__(self, parameters: Sequence[Parameter], case: Mapping[str, Any], table: TensorTable) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        case: Mapping[str, Any],
+        table: TensorTable,
+        destinations: Mapping[str, str],
+    ) -> None:
         self.case = case
         self.table = table
+        self.tensors = table.stored()
+        self.ghosts = {destinations.get(fault.name, fault.name): fault for fault in disagreements.ghosts(table)}
         self.wanted = [p for p in parameters if p.loadable and p.tied_to is None]
         self.tied = {p.name: p.tied_to for p in parameters if p.tied_to is not None}
         self.owner = {name: p for p in self.wanted for name in (p.name, *(part for part, _ in p.parts))}
         self.shapes = {p.name: p.stored_shape for p in self.wanted} | {n: s for p in self.wanted for n, s in p.parts}
         self.templates = _highest_numbers(self.owner)
+        self.ended = next(iter(case["errors"]), "")
 
     def unfilled(self, tensor: TensorInfo) -> tuple[str, Finding]:
         """Which list a tensor that filled nothing belongs to, and why."""
@@ -120,7 +139,8 @@ class _Seen:
         reason = self._purpose(tensor.name, mapped, seen["dropped"])
         if reason is not None:
             return "dropped", Finding(tensor.name, reason)
-        return "unmapped", Finding(tensor.name, "skipped in silence by load_weights", {"mapped_to": mapped})
+        said = f"not used when load_weights ended: {self.ended}" if self.ended else "skipped in silence by load_weights"
+        return "unmapped", Finding(tensor.name, said, {"mapped_to": mapped})
 
     def _refused(self, tensor: TensorInfo, mapped: str, error: str) -> tuple[str, Finding]:
         expected = self.shapes.get(mapped)
@@ -162,7 +182,7 @@ class _Seen:
     def dtype_clashes(self) -> Iterable[Finding]:
         """Integers that landed in a floating-point parameter."""
         dtypes = {p.name: p.dtype for p in self.wanted}
-        for tensor in self.table.tensors:
+        for tensor in self.tensors:
             for name in self.case["tensors"][tensor.name]["filled"]:
                 kind = dtypes.get(name, "")
                 if tensor.dtype not in (None, *_FLOATS) and ("float" in kind):
@@ -176,12 +196,30 @@ class _Seen:
             if row["expected"] and not row["covered"]:
                 parts = [name for name, _ in parameter.parts]
                 said = f"no checkpoint tensor fills this {'buffer' if parameter.kind == 'buffer' else 'parameter'}"
+                said = self._index_reason(parameter) or said
                 yield Finding(parameter.name, said, {"shape": list(parameter.shape), "filled_from": list(parts)})
 
     def _not_blamed(self, misshapen: Sequence[Finding]) -> Iterable[Parameter]:
         """One fault is told once: what a misshapen tensor should have filled is not reported again."""
         places = {str(finding.detail["mapped_to"]) for finding in misshapen}
         return (p for p in self.wanted if places.isdisjoint([p.name, *(name for name, _ in p.parts)]))
+
+    def _index_reason(self, parameter: Parameter) -> str | None:
+        """What the index promised for this parameter and no file holds."""
+        names = (parameter.name, *(name for name, _ in parameter.parts))
+        return next((disagreements.reason(self.ghosts[name]) for name in names if name in self.ghosts), None)
+
+    def ghosts_without_parameter(self) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+        """Promised by the index alone, and no parameter stays empty for it: (nobody knows why, it is not needed)."""
+        needed: list[Finding] = []
+        harmless: list[Finding] = []
+        for place, fault in self.ghosts.items():
+            owner = self.owner.get(place)
+            row = self.case["parameters"][owner.name] if owner else None
+            why = "its parameter is filled all the same" if row else self._purpose(fault.name, place, False)
+            if row is None or row["covered"] == row["expected"]:
+                (harmless if why else needed).append(disagreements.finding(fault, why or ""))
+        return tuple(needed), tuple(harmless)
 
     def partial(self, misshapen: Sequence[Finding]) -> Iterable[Finding]:
         """Parameters with some elements filled and others not; the parts that never came are named."""
@@ -191,6 +229,7 @@ class _Seen:
             if 0 < row["covered"] < row["expected"]:
                 absent = [name for name, _ in parameter.parts if name not in arrived]
                 said = f"{row['covered']} of {row['expected']} elements filled"
+                said = "; ".join(filter(None, (said, self._index_reason(parameter))))
                 yield Finding(parameter.name, said, {"absent": list(absent), "covered": row["covered"]})
 
     def duplicates(self) -> Iterable[Finding]:
@@ -200,10 +239,7 @@ class _Seen:
             if claims:
                 said = f"filled twice, by {', '.join(sorted(claims))}"
                 yield Finding(parameter.name, said, {"sources": sorted(claims)})
-        for name, count in Counter(tensor.name for tensor in self.table.tensors).items():
-            if count > 1:
-                files = [tensor.file for tensor in self.table.tensors if tensor.name == name]
-                yield Finding(name, f"stands in {count} files: {', '.join(files)}", {"files": list(files)})
+        yield from disagreements.stored_twice(self.table)
 
 
 def _highest_numbers(names: Iterable[str]) -> dict[str, tuple[int, ...]]:

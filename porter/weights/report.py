@@ -9,6 +9,7 @@ from porter.weights.mapper import NameRules
 from porter.weights.patterns import group_names
 
 FAULTS = ("unmapped", "missing", "shape", "duplicate", "partial")
+LISTS = (*FAULTS, "index", "dropped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,10 @@ class Bytes:
 
 @dataclass(frozen=True, slots=True)
 class WeightsReport:
-    """A checkpoint against a port. `names_only`: shapes were not known, or the port was not built."""
+    """A checkpoint against a port. `names_only`: shapes were not known, or the port was not built.
+
+    `index` are tensors about which index and headers disagree although vLLM loads them: no fault of the port.
+    """
 
     totals: Totals
     unmapped: tuple[Finding, ...] = ()
@@ -53,6 +57,7 @@ class WeightsReport:
     duplicate: tuple[Finding, ...] = ()
     partial: tuple[Finding, ...] = ()
     dropped: tuple[Finding, ...] = ()
+    index: tuple[Finding, ...] = ()
     errors: tuple[str, ...] = ()
     suggested_mapper: NameRules | None = None
     bytes: Bytes = Bytes()
@@ -69,7 +74,7 @@ class WeightsReport:
         return found
 
     def to_json(self) -> JSONObject:
-        lists: JSONObject = {name: [f.to_json() for f in self.findings(name)] for name in (*FAULTS, "dropped")}
+        lists: JSONObject = {name: [f.to_json() for f in self.findings(name)] for name in LISTS}
         totals = self.totals
         return {
             "ok": self.ok,
@@ -79,7 +84,7 @@ class WeightsReport:
                 "elements": totals.elements,
                 "filled": totals.filled,
                 "mapped": totals.mapped,
-                **{name: len(self.findings(name)) for name in (*FAULTS, "dropped")},
+                **{name: len(self.findings(name)) for name in LISTS},
             },
             **lists,
             "suggested_mapper": self.suggested_mapper.to_json() if self.suggested_mapper else {},

@@ -20,7 +20,9 @@ _DTYPES = {
 
 
 def handle(payload: dict[str, Any]) -> dict[str, Any]:
-    """`payload`: as for `build`, plus `tensors` [[name, dtype, shape]] or `cases`, a list of such lists."""
+    """`payload`: as for `build`, plus `tensors` [[name, dtype, shape]] or `cases`, a list of such lists, and
+    `unseen`, names whose places alone are asked for.
+    """
     from vllm.config import set_current_vllm_config
 
     from porter_worker.build import build
@@ -31,7 +33,8 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
     cases = payload.get("cases") or [payload["tensors"]]
     with set_current_vllm_config(built.config):
         joined = [Join(built.model, records, case).run() for case in cases]
-    return {**built.about(), "parameters": records, "cases": joined}
+        places = Join(built.model, records, []).destinations(payload.get("unseen", []))
+    return {**built.about(), "parameters": records, "cases": joined, "destinations": places}
 
 
 @dataclass
@@ -87,6 +90,11 @@ class Join:
         if with_shard is not None:
             return self._place(with_shard(name)) or name
         return (mapper.apply_list([name]) or [name])[0] if mapper is not None else name
+
+    def destinations(self, names: list[str]) -> dict[str, str]:
+        """Where tensors that nobody has seen would go, as far as the class's own mapper tells."""
+        self.parts = dict(_shards(self.records))
+        return {name: self._destination(name) for name in names}
 
     def _saw_name(self, given: str, result: Any) -> None:
         if self.current is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from porter.errors import BadHeader, BadJson, MissingFile, PorterError, RepoError, RepoNotFound, UsageError
+from porter.errors import BadJson, MissingFile, PorterError, RepoError, RepoNotFound, UsageError
 from porter.hub import Snapshot, snapshot_of
 from tests.hub.repos import safetensors, tiny_repo
 
@@ -203,11 +203,13 @@ def test_licence(tmp_path: Path, files: dict[str, str], licence: str | None) -> 
     assert read(write(tmp_path, {"config.json": "{}", **files})).license == licence
 
 
-def test_a_truncated_weight_file_is_one_error(tmp_path: Path) -> None:
+def test_a_truncated_weight_file_is_one_problem_and_the_rest_is_read(tmp_path: Path) -> None:
     data = safetensors({"w": ("F32", (64, 64))})
     for size in (0, 5, 8, 20, len(data) - 1):
-        with pytest.raises(BadHeader, match=r"model\.safetensors"):
-            read(write(tmp_path, {"config.json": "{}", "model.safetensors": data[:size]}))
+        found = read(write(tmp_path, {"config.json": "{}", "model.safetensors": data[:size]}))
+        (problem,) = found.tensors.problems
+        assert problem.startswith("model.safetensors: ")
+        assert (found.tensors.source, found.tensors.tensors) == ("none", ())
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from tests.weights.faults import (
     moved,
     without,
 )
+from tests.weights.tables import as_read
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="needs vLLM")
 
@@ -49,7 +50,7 @@ class Joined:
         self.answers: dict[str, Any] = {}
 
     def report(self, case: str, tensors: Tensors) -> WeightsReport:
-        return report_of(self.parameters, self.answers[case], TensorTable("headers", tuple(tensors)))
+        return report_of(self.parameters, self.answers[case], as_read(tensors))
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +171,7 @@ def test_split_tower_attention_is_stacked_and_every_shard_counted(joined: Joined
     )
     answer: Any = run_worker("join", payload, settings=joined.settings)
     whole, half = (
-        report_of(parameters_of(answer), row, TensorTable("headers", tuple(case)))
+        report_of(parameters_of(answer), row, as_read(case))
         for row, case in zip(answer["cases"], cases, strict=True)
     )
     assert whole.ok, whole.to_json()
