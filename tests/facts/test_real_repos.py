@@ -68,3 +68,30 @@ def test_a_flag_that_is_off_beats_the_ratio() -> None:
     fact = reading_of("dengpingsong__gr00t").facts["downsample_ratio"]
     assert fact.value == 1.0
     assert "use_pixel_shuffle" in fact.note
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_evidence_points_into_the_repo(folder: Path) -> None:
+    """Every file that is named is there, and every path in a JSON file leads to a value."""
+    indices = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.index.json")]
+    shards = {shard for index in indices for shard in index["weight_map"].values()}
+    for fact in read(folder).facts.values():
+        for shown in fact.evidence if fact.confidence in (Confidence.CERTAIN, Confidence.LIKELY) else ():
+            path = folder / shown.file
+            assert path.is_file() or shown.file in shards, (fact.name, shown)
+            if path.suffix == ".json" and not path.name.endswith(".index.json"):
+                assert leads(json.loads(path.read_text(encoding="utf-8")), shown.where), (fact.name, shown)
+
+
+def leads(value: object, where: str) -> bool:
+    """Whether a path such as `added_tokens_decoder.5`, `architectures[0]` or `a key.with.dots` leads to a value."""
+    where = where.lstrip(".")
+    if not where or where.startswith(("(", "line ")):
+        return True
+    if isinstance(value, list):
+        index, _, rest = where.removeprefix("[").partition("]")
+        return index.isdigit() and int(index) < len(value) and leads(value[int(index)], rest)
+    if not isinstance(value, dict):
+        return False
+    keys = [key for key in value if where == key or where.startswith((f"{key}.", f"{key}["))]
+    return any(leads(value[key], where[len(key) :]) for key in keys)
