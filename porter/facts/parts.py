@@ -8,16 +8,20 @@ from collections.abc import Iterator
 from porter.facts.code import CodeReading
 from porter.facts.configs import Configs, evidence
 from porter.facts.features import FeaturePath, operations
+from porter.facts.layout import Layout, Part, token_shape
+from porter.facts.layout_blocks import FIELDS, blocks_of
+from porter.facts.layout_connectors import connector_in
+from porter.facts.layout_facts import checked_tower, config_tower, is_visual, processor_patch
+from porter.facts.layout_language import Guess, guess_language
+from porter.facts.layout_towers import seen_in, towers_in
 from porter.facts.model import Confidence, Evidence, Fact
 from porter.facts.synonyms import HIDDEN, LAYERS
-from porter.facts.towers import TowerReading, config_of, kind_by_names, read_value
-from porter.hub.snapshot import Snapshot
+from porter.facts.towers import TowerReading, config_of, read_value
+from porter.hub.snapshot import Snapshot, TensorInfo
 from porter.jsontypes import JSON, JSONObject
 from porter.source.codebase import where
-from porter.source.values import ConstTensor, Instance, Layer, LibraryConfig, Src, Val, plain
+from porter.source.values import ClassRef, ConstTensor, Instance, Layer, LibraryConfig, Src, Val, plain
 
-EMBEDDINGS = ("embed_tokens.weight", "tok_embeddings.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight")
-HEADS = ("lm_head.weight", "output.weight", "embed_out.weight")
 CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 
@@ -36,31 +40,31 @@ def language_module(code: CodeReading) -> tuple[str, Instance | Layer] | None:
     return None
 
 
-def prefix_of(snapshot: Snapshot, attr: str) -> tuple[str, Confidence]:
+def prefix_of(layout: Layout, attr: str) -> tuple[str, Confidence]:
     """The checkpoint prefix of a module: its attribute path, or that path with one level more or less, as the
     names show."""
-    names = [tensor.name for tensor in snapshot.tensors.tensors]
-    if not names:
+    if not layout.tensors:
         return attr, Confidence.LIKELY
-    for candidate in _candidates(attr, names):
-        if any(name.startswith(f"{candidate}.") for name in names):
+    for candidate in _candidates(attr, layout):
+        if layout.holds(candidate):
             return candidate, Confidence.CERTAIN
     return attr, Confidence.GUESS
 
 
-def _candidates(attr: str, names: list[str]) -> Iterator[str]:
+def _candidates(attr: str, layout: Layout) -> Iterator[str]:
     yield attr
     parts = attr.split(".")
     for index in range(1, len(parts)):
         yield ".".join(parts[index:])
-    for head in dict.fromkeys(name.split(".")[0] for name in names):
+    for head in layout.heads():
         yield f"{head}.{attr}"
 
 
-def tower_fact(snapshot: Snapshot, configs: Configs, tower: TowerReading | None, file: str) -> Fact:
+def tower_fact(configs: Configs, layout: Layout, tower: TowerReading | None, file: str) -> Fact:
+    """The towers: as the code builds them, held against the checkpoint; without code as checkpoint and config show."""
     if tower is None:
-        return _tower_without_code(snapshot, configs)
-    prefix, sure = prefix_of(snapshot, tower.attr)
+        return _tower_without_code(configs, layout)
+    prefix, sure = prefix_of(layout, tower.attr)
     shape = tower.shape
     value: JSONObject = {
         "kind": tower.kind,
@@ -82,7 +86,7 @@ def tower_fact(snapshot: Snapshot, configs: Configs, tower: TowerReading | None,
     )
     shown = Evidence(tower.module.cls.file if isinstance(tower.module, Instance) else file, where, tower.class_name)
     known = tower.kind is not None and shape is not None
-    return Fact("vision_tower", [value], sure if known else Confidence.GUESS, (shown,))
+    return checked_tower(Fact("vision_tower", [value], sure if known else Confidence.GUESS, (shown,)), layout, tower)
 
 
 def _tower_class(tower: TowerReading) -> JSON:
@@ -100,48 +104,18 @@ def _number(value: Val | None) -> JSON:
     return inner if isinstance(inner, (int, float)) else None
 
 
-def _tower_without_code(snapshot: Snapshot, configs: Configs) -> Fact:
-    """From checkpoint names and the vision config alone."""
-    groups: dict[str, set[str]] = {}
-    for tensor in snapshot.tensors.tensors:
-        parts = tensor.name.split(".")
-        for depth in (1, 2, 3):
-            if len(parts) > depth:
-                groups.setdefault(".".join(parts[:depth]), set()).add(".".join(parts[depth:]))
-    named = [(prefix, kind) for prefix, names in groups.items() if (kind := _vision_group(prefix, names))]
-    config = configs.vision
-    if not named and config is None:
-        return Fact("vision_tower", None, Confidence.UNKNOWN)
-    prefix, kind = min(named, key=lambda item: item[0].count("."), default=("", None))
-    reader = configs.code.run
-    value: JSONObject = {
-        "kind": kind or _kind_by_type(configs),
-        "class": _first_architecture(config),
-        "prefix": prefix or None,
-        "attr": prefix or None,
-        "hidden_size": _number(read_value(reader, config, HIDDEN)),
-        "layers": _number(read_value(reader, config, LAYERS)),
-        "heads": _number(read_value(reader, config, ("num_attention_heads", "num_heads"))),
-        "patch_size": _number(read_value(reader, config, ("patch_size",))),
-        "has_cls": None,
-        "in_repo": False,
-        "native": None,
-    }
-    shown = Evidence("config.json", configs.path_of("vision") or "", str(value["class"] or value["kind"]))
-    return Fact("vision_tower", [value], Confidence.LIKELY, (shown,))
-
-
-def _vision_group(prefix: str, names: set[str]) -> str | None:
-    visual = any(word in prefix.lower() for word in ("vis", "vit", "vpm", "image", "tower", "sam"))
-    return kind_by_names(names) if visual else None
-
-
-def _kind_by_type(configs: Configs) -> str | None:
-    from porter.facts.towers import KIND_BY_CLASS
-
-    value = read_value(configs.code.run, configs.vision, ("model_type",))
-    text = str(plain(value)).lower() if value is not None else ""
-    return next((kind for word, kind in KIND_BY_CLASS if word in text), None)
+def _tower_without_code(configs: Configs, layout: Layout) -> Fact:
+    """From the checkpoint's layout and the config blocks; from config alone where the checkpoint shows no tower."""
+    blocks = blocks_of(configs.snapshot)
+    values, shown, notes = towers_in(layout, blocks)
+    if not values:
+        return config_tower(configs, blocks, _first_architecture(configs.vision))
+    if len(values) == 1:
+        values[0]["class"] = _first_architecture(configs.vision)
+        for name, config in (("heads", configs.vision), ("patch_size", configs.vision or configs.code.config)):
+            values[0][name] = values[0][name] or _number(read_value(configs.code.run, config, FIELDS[name]))
+        values[0]["patch_size"] = values[0]["patch_size"] or processor_patch(configs.snapshot)
+    return Fact("vision_tower", list(values), Confidence.LIKELY, shown, note="; ".join(notes))
 
 
 def _first_architecture(config: Val | None) -> JSON:
@@ -151,16 +125,18 @@ def _first_architecture(config: Val | None) -> JSON:
     return found[0] if isinstance(found, list) and found else None
 
 
-def connector_fact(snapshot: Snapshot, path: FeaturePath | None) -> Fact:
+def connector_fact(configs: Configs, layout: Layout, path: FeaturePath | None) -> Fact:
+    """The layers between tower and language model; without code what the checkpoint shows of them."""
     if path is None:
-        return Fact("connector", None, Confidence.UNKNOWN)
+        width = _number(read_value(configs.code.run, configs.text, HIDDEN))
+        return connector_in(layout, configs.snapshot.config(), width if isinstance(width, int) else None)
     layers: list[JSONObject] = []
     for op in operations(path):
         listed = op.get("layers")
         layers.extend(dict(layer) for layer in listed if isinstance(layer, dict)) if isinstance(listed, list) else None
     attrs = [str(layer.get("attr") or "") for layer in layers if layer.get("attr")]
     attr = common_path(attrs)
-    prefix, sure = prefix_of(snapshot, attr) if attr else ("", Confidence.LIKELY)
+    prefix, sure = prefix_of(layout, attr) if attr else ("", Confidence.LIKELY)
     shown = [_shown_layer(layer, attr) for layer in layers]
     kind = "+".join(str(layer["op"]) for layer in shown) or "none"
     value: JSONObject = {
@@ -203,32 +179,79 @@ def _shown_layer(layer: JSONObject, attr: str) -> JSONObject:
     return {"name": name if stored and name else None, **shown}
 
 
-def language_fact(snapshot: Snapshot, configs: Configs, found: tuple[str, Instance | Layer] | None) -> Fact:
+def language_fact(configs: Configs, layout: Layout, found: tuple[str, Instance | Layer] | None) -> Fact:
+    """The language model. A config that is the whole model's own names the whole model, not this part of it."""
     run, config = configs.code.run, configs.text
+    if config is None:
+        return Fact("language_model", None, Confidence.UNKNOWN)
     path, module = found if found is not None else ("", None)
-    stated = _first_architecture(config)
+    part = next(iter(layout.of("language_model")), None)
     by_class = module.cls.name if module is not None and module.cls.name.endswith(CAUSAL) else None
-    architecture = by_class or stated
-    prefix, sure = prefix_of(snapshot, path) if path else (_text_prefix(snapshot), Confidence.LIKELY)
+    guess = None if by_class else _guess(configs, layout)
+    stated = None if _whole_model(configs, layout) else _first_architecture(config)
+    prefix, sure = prefix_of(layout, path) if path else (part.name if part else "", Confidence.LIKELY)
+    own_type = _plain(read_value(run, config, ("model_type",))) or _class_model_type(configs)
     value: JSONObject = {
-        "architecture": architecture,
-        "model_type": _plain(read_value(run, config, ("model_type",))) or _class_model_type(configs),
+        "architecture": by_class or stated or (guess.architecture if guess else None),
+        "model_type": own_type if not _whole_model(configs, layout) else guess.model_type if guess else None,
         "prefix": prefix or None,
         "attr": path.rpartition(".")[2] or None,
         "path": path or None,
         "hidden_size": _number(read_value(run, config, HIDDEN)),
-        "layers": _number(read_value(run, config, LAYERS)),
+        "layers": _number(read_value(run, config, ("decoder_layers", *LAYERS))),
         "vocab_size": _number(read_value(run, config, ("vocab_size",))),
     }
-    if config is None:
-        return Fact("language_model", None, Confidence.UNKNOWN)
-    conflict = (
-        f"text config says {stated}, the code builds {by_class}" if by_class and stated and by_class != stated else ""
-    )
-    shown = [Evidence("config.json", configs.path_of("text") or "", str(stated))]
+    notes = [*_language_notes(by_class, stated, guess, part), *_disagreements(value, part)]
+    shown = [Evidence("config.json", configs.path_of("text") or "", str(stated or own_type))]
     if isinstance(module, Layer):
         shown.append(Evidence(module.place.file, module.place.where, module.place.text))
-    return Fact("language_model", value, Confidence.LIKELY if conflict else sure, tuple(shown), note=conflict)
+    return Fact("language_model", value, Confidence.LIKELY if notes else sure, tuple(shown), note="; ".join(notes))
+
+
+def _whole_model(configs: Configs, layout: Layout) -> bool:
+    """Whether the text settings stand at the top level of a model that also sees: its names are the whole model's."""
+    top = configs.text is configs.code.config or configs.path_of("text") == ""
+    sees = bool(layout.of("tower")) or configs.vision is not None or configs.code.model is not None
+    return top and (sees or is_visual(configs.snapshot.config()))
+
+
+def _guess(configs: Configs, layout: Layout) -> Guess | None:
+    """The kind of language model where only names and config keys tell it."""
+    if not _whole_model(configs, layout):
+        return None
+    base = _causal_base(configs)
+    part = next(iter(layout.of("language_model")), None)
+    return base or guess_language(part, configs.snapshot.config())
+
+
+def _causal_base(configs: Configs) -> Guess | None:
+    """The library's causal LM that the model's own class derives from."""
+    model = configs.code.model
+    for item in configs.code.run.mro(model.cls) if model is not None else []:
+        name = item.name
+        if not isinstance(item, ClassRef) and name.endswith("ForCausalLM"):
+            return Guess(name.removesuffix("ForCausalLM").lower(), f"the model's class derives from {name}", name)
+    return None
+
+
+def _language_notes(by_class: JSON, stated: JSON, guess: Guess | None, part: Part | None) -> Iterator[str]:
+    if by_class and stated and by_class != stated:
+        yield f"text config says {stated}, the code builds {by_class}"
+    if guess is not None and not by_class and not stated:
+        yield guess.rule
+    if part is not None and part.kind is None:
+        yield f"the names of its layers are of no known kind: {seen_in(part)}"
+
+
+def _disagreements(value: JSONObject, part: Part | None) -> Iterator[str]:
+    """Where the checkpoint's own sizes are not the config's."""
+    if part is None or part.network is None:
+        return
+    rows, width = token_shape(part.network)
+    for name, stored in (("layers", part.network.depth), ("hidden_size", width), ("vocab_size", rows)):
+        stated = value[name]
+        if stored is not None and stated is not None and stored != stated:
+            yield f"the config says {name} {stated}, the checkpoint holds {stored}: the config is what is built"
 
 
 def _plain(value: Val | None) -> JSON:
@@ -245,14 +268,7 @@ def _class_model_type(configs: Configs) -> JSON:
     return None
 
 
-def _text_prefix(snapshot: Snapshot) -> str:
-    for tensor in snapshot.tensors.tensors:
-        if tensor.name.endswith(EMBEDDINGS):
-            return tensor.name.rpartition(".")[0].rpartition(".")[0]
-    return ""
-
-
-def buffer_fact(snapshot: Snapshot, code: CodeReading, path: FeaturePath | None) -> Fact:
+def buffer_fact(layout: Layout, snapshot: Snapshot, code: CodeReading, path: FeaturePath | None) -> Fact:
     """Persistent buffers that the code registers outside the tower and the language model, with their role in
     the path."""
     used = {operand for _, operand in (path.pixel_ops if path is not None else ())}
@@ -266,15 +282,15 @@ def buffer_fact(snapshot: Snapshot, code: CodeReading, path: FeaturePath | None)
         for name, buffer in module.buffers.items():
             inner = buffer.value.value
             const = inner if isinstance(inner, ConstTensor) else ConstTensor()
-            prefix, _ = prefix_of(snapshot, f"{attr}.{name}" if attr else name)
+            prefix, _ = prefix_of(layout, f"{attr}.{name}" if attr else name)
             entry: JSONObject = {"name": prefix, "attr": name, "shape": list(const.shape) if const.shape else None}
             entry.update(
                 {"persistent": buffer.persistent, "target": name if name in used else None, "used": name in used}
             )
             entry["values"] = list(const.data) if const.data and len(const.data) <= 16 else None
-            _from_table(snapshot, entry)
             listed.append(entry)
             shown.append(Evidence(buffer.place.file, buffer.place.where, buffer.place.text))
+    _from_table(snapshot, [entry for entry in listed if isinstance(entry, dict)])
     if code.model is None:
         return Fact("buffers", listed, Confidence.UNKNOWN)
     cls = code.model.cls
@@ -282,41 +298,17 @@ def buffer_fact(snapshot: Snapshot, code: CodeReading, path: FeaturePath | None)
     return Fact("buffers", listed, Confidence.CERTAIN, tuple(shown[:6]) or (none,))
 
 
-def _from_table(snapshot: Snapshot, entry: JSONObject) -> None:
-    for tensor in snapshot.tensors.tensors:
-        if tensor.name.endswith(str(entry["attr"])) and (
-            tensor.name == entry["name"] or tensor.name.endswith(f".{entry['name']}")
-        ):
-            entry["name"] = tensor.name
-            entry["shape"] = list(tensor.shape) if tensor.shape is not None else entry["shape"]
-            return
-
-
-def tie_fact(snapshot: Snapshot, configs: Configs, language: Fact) -> Fact:
-    """Tied embeddings: decided by the checkpoint where its names are known, else by the config levels."""
-    levels = [("text", read_value(configs.code.run, configs.text, ("tie_word_embeddings",)))]
-    levels.append(("model", read_value(configs.code.run, configs.code.config, ("tie_word_embeddings",))))
-    stated = [(level, plain(value), value) for level, value in levels if value is not None]
-    shown = tuple(item for _, _, value in stated for item in evidence(value.src, 1))
-    note = (
-        "; ".join(f"{level} config says {value}" for level, value, _ in stated)
-        if any(value != stated[0][1] for _, value, _ in stated)
-        else ""
-    )
-    names = [tensor.name for tensor in snapshot.tensors.tensors]
-    prefix = language.value.get("prefix") if isinstance(language.value, dict) else None
-    inside = [name for name in names if not prefix or name.startswith((str(prefix), "lm_head"))]
-    if any(name.endswith(EMBEDDINGS) for name in inside):
-        tied = not any(name.endswith(HEADS) for name in inside)
-        seen = Evidence("checkpoint", "names", "no output head is stored" if tied else "an output head is stored")
-        return Fact("tied_embeddings", tied, Confidence.CERTAIN, (seen, *shown), note=note)
-    if stated:
-        return Fact(
-            "tied_embeddings", bool(stated[0][1]), Confidence.LIKELY if note else Confidence.CERTAIN, shown, note=note
-        )
-    return Fact(
-        "tied_embeddings",
-        None,
-        Confidence.UNKNOWN,
-        note="no config states it: transformers' default for this class applies",
-    )
+def _from_table(snapshot: Snapshot, entries: list[JSONObject]) -> None:
+    """Names and shapes of buffers as they are stored. One pass over the tensors."""
+    wanted = {str(entry["attr"]) for entry in entries}
+    stored: dict[str, list[TensorInfo]] = {}
+    for tensor in snapshot.tensors.tensors if wanted else ():
+        if (last := tensor.name.rpartition(".")[2]) in wanted:
+            stored.setdefault(last, []).append(tensor)
+    for entry in entries:
+        name = str(entry["name"])
+        same = (t for t in stored.get(str(entry["attr"]), []) if t.name == name or t.name.endswith(f".{name}"))
+        found = next(same, None)
+        if found is not None:
+            entry["name"] = found.name
+            entry["shape"] = list(found.shape) if found.shape is not None else entry["shape"]

@@ -12,6 +12,7 @@ from porter.facts.decoding import decoding_facts
 from porter.facts.features import FeaturePath, operations, read_features
 from porter.facts.identity import identity_facts
 from porter.facts.images import code_value, image_facts, read_processors
+from porter.facts.layout_facts import layout_fact, layout_of
 from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
 from porter.facts.needs import need_facts
 from porter.facts.parts import (
@@ -20,10 +21,11 @@ from porter.facts.parts import (
     connector_fact,
     language_fact,
     language_module,
-    tie_fact,
     tower_fact,
 )
+from porter.facts.quantization import quantization_fact
 from porter.facts.synonyms import HIDDEN
+from porter.facts.ties import tie_fact
 from porter.facts.tokens import token_facts
 from porter.facts.tower_settings import tower_settings
 from porter.facts.towers import config_of, read_value
@@ -143,11 +145,10 @@ def feature_path(configs: Configs) -> FeaturePath | None:
 
 def part_facts(configs: Configs, path: FeaturePath | None) -> list[Fact]:
     snapshot, code = configs.snapshot, configs.code
-    tower = tower_fact(
-        snapshot, configs, path.tower if path is not None else None, path.file if path is not None else ""
-    )
-    connector = connector_fact(snapshot, path)
-    language = language_fact(snapshot, configs, language_module(code))
+    layout = layout_of(configs)
+    tower = tower_fact(configs, layout, path.tower if path is not None else None, path.file if path is not None else "")
+    connector = connector_fact(configs, layout, path)
+    language = language_fact(configs, layout, language_module(code))
     return [
         _key("text_config_key", configs, "text"),
         _key("vision_config_key", configs, "vision"),
@@ -155,8 +156,10 @@ def part_facts(configs: Configs, path: FeaturePath | None) -> list[Fact]:
         connector,
         language,
         _prefixes(tower, connector, language),
-        buffer_fact(snapshot, code, path),
-        tie_fact(snapshot, configs, language),
+        buffer_fact(layout, snapshot, code, path),
+        tie_fact(configs, layout),
+        layout_fact(layout),
+        quantization_fact(snapshot, layout),
         _path_fact(path),
         Fact("config_map", None, Confidence.UNKNOWN, about="tree", note="made when a family is matched"),
     ]

@@ -35,11 +35,12 @@ def group_names(names: Iterable[str]) -> tuple[Group, ...]:
 
 
 def _render(template: str, rows: list[tuple[int, ...]]) -> str:
-    ranges = iter([_range(sorted(set(column))) for column in zip(*rows, strict=True)])
-    return ".".join(next(ranges) if piece == _HOLE else piece for piece in template.split("."))
+    shown = iter([ranges(sorted(set(column))) for column in zip(*rows, strict=True)])
+    return ".".join(next(shown) if piece == _HOLE else piece for piece in template.split("."))
 
 
-def _range(values: list[int]) -> str:
+def ranges(values: list[int]) -> str:
+    """Sorted numbers as people write them: `{0..3,7}`."""
     if len(values) == 1:
         return str(values[0])
     runs: list[list[int]] = []
