@@ -141,7 +141,8 @@ def weights(snapshot: Snapshot, place: Placed, bench: Bench) -> WeightsReport:
     from porter.weights.check import Against, check_weights
 
     settings = bench.worker(Placed(overlay=place.overlay))
-    return check_weights(snapshot, settings, Against(place.plugin, trust=bench.trust))
+    ported = place.plugin is not None or bool(place.overlay)
+    return check_weights(snapshot, settings, Against(place.plugin, ported, trust=bench.trust))
 
 
 def weights_check(report: WeightsReport, seconds: float) -> Check:

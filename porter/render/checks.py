@@ -7,7 +7,7 @@ from porter.commands.proving import rung_checks
 from porter.commands.smoke_test import SmokeTestResult
 from porter.console import Console
 from porter.render.new_model import show_checks, show_proof
-from porter.weights.report import FAULTS, WeightsReport, summary
+from porter.weights.report import LISTS, WeightsReport, summary
 
 
 def show_weights(console: Console, result: CheckWeightsResult) -> None:
@@ -22,14 +22,14 @@ def show_report(console: Console, report: WeightsReport) -> None:
     totals = report.totals
     console.line(f"  {totals.mapped} of {totals.tensors} tensors fill {totals.filled} of {totals.elements} elements")
     rows = [
-        (name, line.pattern, str(line.count), line.reason)
-        for name in (*FAULTS, "dropped")
-        for line in summary(report.findings(name))
+        (name, line.pattern, str(line.count), line.reason) for name in LISTS for line in summary(report.findings(name))
     ]
     if rows:
         console.table(rows, ("list", "tensors", "count", "reason"))
     for line in (*report.errors, *report.notes):
         console.line(f"  {line}")
+    if not report.ok:
+        console.line(f"  vLLM's own loading says: {report.vllm_error or 'nothing, it loads without an error'}")
     if report.suggested_mapper:
         console.heading("A mapper that explains more")
         for kind, old, new in report.suggested_mapper.steps():

@@ -15,8 +15,9 @@ from porter.tiny.materialise import TinyFiles, materialise
 from porter.weights.disagreements import ghosts
 from porter.weights.infer import Inferred, Target, infer_mapper, targets_of
 from porter.weights.join import Parameter, parameters_of, report_of
-from porter.weights.report import WeightsReport
+from porter.weights.report import Finding, WeightsReport, summary
 
+SHOWN_NAMES = 4
 _NOT_FOR_A_MODEL = (".index.json", "tokenizer.json", "vocab.json", "added_tokens.json", "adapter_config.json")
 
 
@@ -24,10 +25,12 @@ _NOT_FOR_A_MODEL = (".index.json", "tokenizer.json", "vocab.json", "added_tokens
 class Against:
     """What the checkpoint is held against: a plugin (folder that contains the package, module), else vLLM's own class.
 
-    `config` replaces the repo's config.json; `trust`: the worker may execute the repo's code.
+    `ported`: it is a port of porter's, not a class that vLLM brought. `config` replaces the repo's config.json;
+    `trust`: the worker may execute the repo's code.
     """
 
     plugin: tuple[Path, str] | None = None
+    ported: bool = True
     config: JSONObject | None = None
     trust: bool = False
     dtype: str = "auto"
@@ -50,6 +53,7 @@ def check_weights(
     case = cast("list[JSONObject]", answer["cases"])[0]
     places = cast("Mapping[str, str]", answer["destinations"])
     report = replace(report_of(parameters, case, table, destinations=places, notes=notes), names_only=names_only)
+    report = _with_names(_with_quantization(report, answer), answer, against.ported)
     return report if report.ok else _with_suggestion(report, table, parameters)
 
 
@@ -113,33 +117,24 @@ def _run(
     )
 
 
-def _run(
-    job: str,
-    snapshot: Snapshot,
-    settings: WorkerSettings,
-    against: Against,
-    extra: Mapping[str, JSON],
-    on_event: EventSink | None,
-) -> JSONObject:
-    documents = {name: doc for name, doc in snapshot.json.items() if not name.endswith(_NOT_FOR_A_MODEL)}
-    if against.config is not None:
-        documents["config.json"] = against.config
-    folder = settings.scratch / "full-size-model"
-    materialise(snapshot, TinyFiles(documents, real_tokenizer=False), folder, trust=against.trust)
-    path = plugin_path(*against.plugin, settings.scratch) if against.plugin else ()
-    limits = REMOTE_CODE_LIMITS if against.trust and settings.limits == Limits() else settings.limits
-    payload = {"model": str(folder), "trust_remote_code": against.trust, "dtype": against.dtype, **extra}
-    return run_worker(
-        job, payload, settings=replace(settings, path=(*path, *settings.path), limits=limits), on_event=on_event
-    )
-
-
 def _with_quantization(report: WeightsReport, answer: JSONObject) -> WeightsReport:
     method = answer.get("unquantized")
     if method is None:
         return report
     said = f"the checkpoint is quantised with {method}, which this vLLM lacks; its names were checked as plain weights"
     return replace(report, errors=(said, *report.errors))
+
+
+def _with_names(report: WeightsReport, answer: JSONObject, ported: bool) -> WeightsReport:
+    """Layers built under another name than their own: faults of a port, worth a line about a class of vLLM's."""
+    pairs = [(str(path), str(prefix)) for path, prefix in cast("list[list[str]]", answer["prefixes"])]
+    found = [Finding(path, f"built with prefix={prefix}", {"prefix": prefix}) for path, prefix in pairs]
+    listed = [(str(entry), str(place)) for entry, place in cast("list[list[str]]", answer["unmatched"])]
+    found += [Finding(entry, f"the quantiser leaves out {place}, which names no layer") for entry, place in listed]
+    if ported:
+        return replace(report, prefix=tuple(found))
+    lines = [f"{line.pattern} ({line.count}): {line.reason}" for line in summary(tuple(found))]
+    return replace(report, notes=(*report.notes, *lines[:SHOWN_NAMES]))
 
 
 def _with_suggestion(report: WeightsReport, table: TensorTable, parameters: tuple[Parameter, ...]) -> WeightsReport:

@@ -106,6 +106,7 @@ def report_of(
         errors=(*disagreements.absent_files(table), *case["errors"]),
         bytes=Bytes(table.bytes_fetched, table.bytes_total),
         notes=(*table.notes, *notes),
+        vllm_error=case.get("vllm_error"),
     )
 
 

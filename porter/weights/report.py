@@ -8,7 +8,7 @@ from porter.jsontypes import JSON, JSONObject
 from porter.weights.mapper import NameRules
 from porter.weights.patterns import group_names
 
-FAULTS = ("unmapped", "missing", "shape", "duplicate", "partial")
+FAULTS = ("unmapped", "missing", "shape", "duplicate", "partial", "prefix")
 LISTS = (*FAULTS, "index", "dropped")
 
 
@@ -48,6 +48,8 @@ class WeightsReport:
     """A checkpoint against a port. `names_only`: shapes were not known, or the port was not built.
 
     `index` are tensors about which index and headers disagree although vLLM loads them: no fault of the port.
+    `prefix` are layers built under another name than their own, and quantiser entries that name no layer.
+    `vllm_error` is what vLLM's own loading says to the same tensors, None when it would load them without an error.
     """
 
     totals: Totals
@@ -57,12 +59,14 @@ class WeightsReport:
     duplicate: tuple[Finding, ...] = ()
     partial: tuple[Finding, ...] = ()
     dropped: tuple[Finding, ...] = ()
+    prefix: tuple[Finding, ...] = ()
     index: tuple[Finding, ...] = ()
     errors: tuple[str, ...] = ()
     suggested_mapper: NameRules | None = None
     bytes: Bytes = Bytes()
     names_only: bool = False
     notes: tuple[str, ...] = ()
+    vllm_error: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -90,6 +94,7 @@ class WeightsReport:
             "suggested_mapper": self.suggested_mapper.to_json() if self.suggested_mapper else {},
             "bytes": {"fetched": self.bytes.fetched, "checkpoint": self.bytes.checkpoint},
             "names_only": self.names_only,
+            "vllm_error": self.vllm_error,
             "errors": _json_list(self.errors),
             "notes": _json_list(self.notes),
         }

@@ -15,11 +15,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Built:
-    """A module tree on the meta device; `config` is vLLM's own, `synthetic` when its class was made here."""
+    """A module tree on the meta device; `config` is vLLM's own, `synthetic` when its class was made here.
+
+    `unquantized`: the checkpoint's quantisation method, when this vLLM lacks it and plain weights were built instead.
+    """
 
     model: Any
     config: Any
     synthetic: bool
+    unquantized: str | None = None
 
     def about(self) -> dict[str, Any]:
         from importlib.metadata import version
@@ -30,12 +34,15 @@ class Built:
         return {
             "architecture": type(self.model).__name__,
             "synthetic_config": self.synthetic,
+            "unquantized": self.unquantized,
             "versions": {"vllm": vllm.__version__, "torch": torch.__version__, "transformers": version("transformers")},
         }
 
 
 def build(payload: dict[str, Any]) -> Built:
     """`payload`: model (folder with config.json), trust_remote_code, dtype, optional hf_overrides."""
+    from porter_worker.standins import ask_no_processor, give_any_tokenizer, without_unknown_quantization
+
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     folder = Path(payload["model"])
     trust = bool(payload.get("trust_remote_code"))
@@ -44,10 +51,12 @@ def build(payload: dict[str, Any]) -> Built:
     from vllm.plugins import load_general_plugins
 
     load_general_plugins()
-    _ask_no_processor()
+    ask_no_processor()
+    give_any_tokenizer()
+    unknown = without_unknown_quantization(folder)
     synthetic = not trust and make_config_known(folder)
     config = _engine_config(folder, trust, payload)
-    return Built(_module(config), config, synthetic)
+    return Built(_module(config), config, synthetic, unknown)
 
 
 def inspect_in_process() -> None:
@@ -66,30 +75,6 @@ def _prefer_cpu() -> None:
         from vllm.platforms.cpu import CpuPlatform
 
         vllm.platforms._current_platform = CpuPlatform()
-
-
-def _ask_no_processor() -> None:
-    """Checks of the engine config ask a model's processor for its limits, and that may ask for a tokenizer.
-
-    Modules need neither, so limits that cannot be had are answered for.
-    """
-    from types import SimpleNamespace
-
-    from vllm.multimodal import MULTIMODAL_REGISTRY
-
-    original: Any = getattr(MULTIMODAL_REGISTRY, "get_processing_info", None)
-    if original is None:
-        return
-
-    def info(*arguments: Any, **options: Any) -> Any:
-        found = original(*arguments, **options)
-        try:
-            found.supported_mm_limits  # noqa: B018
-        except Exception:
-            return SimpleNamespace(supported_mm_limits={"image": None}, get_mm_max_tokens_per_item=lambda **_: None)
-        return found
-
-    MULTIMODAL_REGISTRY.get_processing_info = info
 
 
 def make_config_known(folder: Path) -> bool:

@@ -110,9 +110,7 @@ def _expert_parts(model: Any, name: str, tensor: Any) -> Iterator[dict[str, Any]
         for fused, part, _, _ in rows:
             stem = prefix + "." if prefix else ""
             _, height, width = tensor.shape
-            yield {
-                "name": stem + inner.replace(fused, part, 1) + "weight" * part.endswith("."),
-                "shape": [height // halves, width],
-            }
+            place = stem + inner.replace(fused, part, 1)
+            yield {"name": place + "weight" * place.endswith("."), "shape": [height // halves, width]}
         if rows:
             return

@@ -6,8 +6,10 @@ unexpected biases are skipped in silence. Here every checkpoint name and every p
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 Tensor = tuple[str, Any]
@@ -22,19 +24,33 @@ _DTYPES = {
 def handle(payload: dict[str, Any]) -> dict[str, Any]:
     """`payload`: as for `build`, plus `tensors` [[name, dtype, shape]] or `cases`, a list of such lists, and
     `unseen`, names whose places alone are asked for.
+
+    Each answer's `vllm_error` is what vLLM's own loading would say to the same tensors; null when it is content.
     """
     from vllm.config import set_current_vllm_config
 
     from porter_worker.build import build
-    from porter_worker.parameters import describe
+    from porter_worker.parameters import describe, prefix_faults
+    from porter_worker.quantized import unmatched
 
     built = build(payload)
     records = describe(built.model)
     cases = payload.get("cases") or [payload["tensors"]]
+    side = [_side_tensors(case) if built.unquantized else frozenset() for case in cases]
     with set_current_vllm_config(built.config):
-        joined = [Join(built.model, records, case).run() for case in cases]
-        places = Join(built.model, records, []).destinations(payload.get("unseen", []))
-    return {**built.about(), "parameters": records, "cases": joined, "destinations": places}
+        joined = [
+            Join(built.model, records, _unpacked(case, beside), built.config, beside).run()
+            for case, beside in zip(cases, side, strict=True)
+        ]
+        places = Join(built.model, records, [], built.config).destinations(payload.get("unseen", []))
+    return {
+        **built.about(),
+        "parameters": records,
+        "cases": joined,
+        "destinations": places,
+        "prefixes": prefix_faults(built.model),
+        "unmatched": unmatched(Path(payload["model"]), built.model),
+    }
 
 
 @dataclass
@@ -44,6 +60,8 @@ class Join:
     model: Any
     records: list[dict[str, Any]]
     tensors: list[Any]
+    config: Any
+    side: frozenset[str] = frozenset()
     current: str | None = None
     dropped: set[str] = field(default_factory=set)
     mapped: dict[str, str] = field(default_factory=dict)
@@ -53,13 +71,15 @@ class Join:
     recorder: Any = None
 
     def run(self) -> dict[str, Any]:
+        from porter_worker.own_loading import first_error
+
         self.recorder = self._recorder()
         self.parts = dict(_shards(self.records))
         with _watched_mappers(self._saw_name):
             sources = self._sources()
             with self.recorder.mode():
                 self._feed(sources)
-        return self._answer()
+        return {**self._answer(), "vllm_error": first_error(self.model, self.config, sources)}
 
     def _recorder(self) -> Any:
         from porter_worker.parameters import tensors_of
@@ -76,6 +96,8 @@ class Join:
         accepted = {part["name"]: _stored_shape(part) for record in self.records for part in [record, *record["fused"]]}
         sources = []
         for name, dtype, shape in self.tensors:
+            if name in self.side:
+                continue
             if shape is None:
                 shape = accepted.get(self._destination(name), [1])
             kind = getattr(torch, _DTYPES.get(dtype or "BF16", "uint8"), torch.uint8)
@@ -211,6 +233,22 @@ class _Stream:
         return len(self._tensors) > 1 and self.exhausted and self._fills_at_end == sum(before.values())
 
 
+def _side_tensors(tensors: list[Any]) -> frozenset[str]:
+    """What a quantiser stores beside a weight: `X.weight.absmax` beside `X.weight`."""
+    names = {name for name, *_ in tensors}
+    return frozenset(name for name in names if any(name[:end] in names for end in _dots(name)))
+
+
+def _dots(name: str) -> list[int]:
+    return [position for position, letter in enumerate(name) if letter == "."]
+
+
+def _unpacked(tensors: list[Any], side: frozenset[str]) -> list[Any]:
+    """The shape of a packed weight, which has side tensors, tells nothing about the plain one."""
+    packed = {name[:end] for name in side for end in _dots(name)}
+    return [[name, None, None] if name in packed else [name, dtype, shape] for name, dtype, shape in tensors]
+
+
 def _shards(records: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, Any], str]]:
     """The name of each part by its parameter and the ids that vLLM's loaders take for it."""
     for record in records:
@@ -227,8 +265,15 @@ def _stored_shape(part: dict[str, Any]) -> list[int]:
 
 
 def _line(error: Exception) -> str:
+    """The first line of an error; of one that says nothing, the place where it was raised."""
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0].partition(' The available')[0][:200] if text else ''}".rstrip(": ")
+    said = text[0].partition(" The available")[0][:200] if text else _place_of(error)
+    return f"{type(error).__name__}: {said}".rstrip(": ")
+
+
+def _place_of(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno} {frames[-1].line}" if frames else ""
 
 
 class _watched_mappers:

@@ -10,7 +10,19 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
     from porter_worker.build import build
 
     built = build(payload)
-    return {**built.about(), "parameters": describe(built.model)}
+    return {**built.about(), "parameters": describe(built.model), "prefixes": prefix_faults(built.model)}
+
+
+def prefix_faults(model: Any) -> list[list[str]]:
+    """[path of a layer, the `prefix` it was built with] where they differ.
+
+    vLLM looks up quantisation, LoRA targets and cache entries by that prefix.
+    """
+    return [
+        [path, given]
+        for path, module in model.named_modules()
+        if isinstance(given := getattr(module, "prefix", None), str) and given and given != path
+    ]
 
 
 def describe(model: Any) -> list[dict[str, Any]]:

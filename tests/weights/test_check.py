@@ -22,8 +22,10 @@ from tests.weights.faults import (
     CASES,
     CONFIG,
     EYE,
+    FAULTS_OF_ONE,
     HEAD,
     INNER,
+    LOUD,
     NAMES,
     TIED,
     VOCAB,
@@ -89,6 +91,13 @@ def test_each_fault_is_in_its_list_and_nowhere_else(joined: Joined, case: str) -
     assert {name: names for name, names in found.items() if names} == {n: sorted(e) for n, e in fault.lists.items()}
     assert report.ok is not (set(fault.lists) & set(FAULTS) != set())
     assert report.errors == ()
+
+
+def test_vllms_own_loading_is_silent_about_most(joined: Joined) -> None:
+    """What the report shows beside its own findings, and why porter counts every element itself."""
+    said = {case: joined.answers[case]["vllm_error"] for case in ("nothing", *FAULTS_OF_ONE)}
+    assert {case for case, error in said.items() if error} == LOUD
+    assert "mlp1.3.bias" in said["connector bias missing"]
 
 
 def test_totals_count_elements(joined: Joined) -> None:
@@ -171,12 +180,26 @@ def test_split_tower_attention_is_stacked_and_every_shard_counted(joined: Joined
     )
     answer: Any = run_worker("join", payload, settings=joined.settings)
     whole, half = (
-        report_of(parameters_of(answer), row, as_read(case))
-        for row, case in zip(answer["cases"], cases, strict=True)
+        report_of(parameters_of(answer), row, as_read(case)) for row, case in zip(answer["cases"], cases, strict=True)
     )
     assert whole.ok, whole.to_json()
     (partial,) = half.partial
     assert partial.detail["absent"] == ["vision_model.encoder.layers.1.attn.k_proj.bias"]
+
+
+def test_layers_under_another_name_and_entries_that_name_nothing(joined: Joined, tmp_path: Path) -> None:
+    attention = "model.brain.model.layers.0.self_attn."
+    quantized = {
+        "quant_method": "fp8",
+        "activation_scheme": "dynamic",
+        "ignored_layers": ["model.brain.lm_head", *(f"{attention}{part}_proj" for part in "qkv"), "model.nose.lid"],
+    }
+    config = {**CONFIG, "architectures": ["FixtureMisnamedVLModel"], "quantization_config": quantized}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    payload: dict[str, Any] = {"model": str(tmp_path), "dtype": "bfloat16", "tensors": []}
+    answer: Any = run_worker("join", payload, settings=joined.settings)
+    assert answer["prefixes"] == [["gate", "bridge.gate"]]
+    assert answer["unmatched"] == [["model.nose.lid", "model.nose.lid"]]
 
 
 def in_shards(tensor: TensorInfo) -> Tensors:

@@ -9,3 +9,4 @@ def register() -> None:
     AutoConfig.register("fixture_vl", FixtureConfig, exist_ok=True)
     ModelRegistry.register_model("FixtureVLModel", "fixture_port.modeling:FixtureVLModel")
     ModelRegistry.register_model("FixtureSplitVLModel", "fixture_port.modeling:FixtureSplitVLModel")
+    ModelRegistry.register_model("FixtureMisnamedVLModel", "fixture_port.modeling:FixtureMisnamedVLModel")

@@ -1,6 +1,7 @@
 from typing import Any
 
 import torch
+from vllm.model_executor.layers.linear import ReplicatedLinear
 from vllm.model_executor.models.internvl import (
     BaseInternVLDummyInputsBuilder,
     BaseInternVLMultiModalProcessor,
@@ -33,3 +34,9 @@ class FixtureSplitVLModel(FixtureVLModel):
     hf_to_vllm_mapper = FixtureVLModel.hf_to_vllm_mapper | WeightsMapper(
         orig_to_new_stacked={f".attn.{shard}_proj.": (".attn.qkv.", shard) for shard in "qkv"}
     )
+
+
+class FixtureMisnamedVLModel(FixtureVLModel):
+    def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)
+        self.gate = ReplicatedLinear(8, 8, prefix="bridge.gate")
