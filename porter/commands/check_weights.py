@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from porter.commands.session import Result, Settings, Silent, Talk, scratch
 from porter.commands.subject import PortChoice, chosen_port, place_of, repo_of, tree_of
+from porter.errors import TreeError
 from porter.hub.snapshot import Snapshot, TensorTable
 from porter.jsontypes import JSON, JSONObject
+from porter.ports import Port
 from porter.weights.report import WeightsReport
+
+if TYPE_CHECKING:
+    from porter.commands.proving import Bench
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +43,37 @@ class CheckWeightsResult(Result):
 
 def check_weights(request: CheckWeightsRequest, talk: Talk | None = None) -> CheckWeightsResult:
     """Raises HubError, RepoError, TargetError, TreeError or WorkerError."""
-    from porter.commands.proving import Bench, weights
+    from porter.commands.proving import Bench
 
     talk = talk or Silent()
     port = chosen_port(request.choice)
     repo, commit = repo_of(request.choice, port)
+    wanted = ((repo, request.settings.revision or commit), *((other, None) for other in request.also))
     with scratch(request.settings) as room:
-        bench = Bench(request.settings, room, talk, request.trust)
-        place = place_of(port, tree_of(port, request.settings, talk), bench)
+        check = _checker(request, port, Bench(request.settings, room, talk, request.trust), talk)
         reports = []
-        for name, revision in ((repo, request.settings.revision or commit), *((other, None) for other in request.also)):
+        for name, revision in wanted:
             snapshot = _snapshot(name, revision, request, talk)
             talk.note(f"check-weights: {snapshot.repo.id}")
-            reports.append((snapshot.repo.id, weights(snapshot, place, bench)))
+            reports.append((snapshot.repo.id, check(snapshot)))
     unsure = request.settings.strict and any(report.names_only for _, report in reports)
     return CheckWeightsResult(reports=reports, failed=unsure or not all(report.ok for _, report in reports))
+
+
+def _checker(
+    request: CheckWeightsRequest, port: Port | None, bench: Bench, talk: Talk
+) -> Callable[[Snapshot], WeightsReport]:
+    """The port itself where there is a vLLM to build it; for names alone, without one, the names that it had."""
+    from porter.commands.proving import weights
+    from porter.weights.recorded import check_names
+
+    try:
+        place = place_of(port, tree_of(port, request.settings, talk), bench)
+    except TreeError:
+        if port is None or not request.names_only:
+            raise
+        return lambda snapshot: check_names(port, snapshot.tensors)
+    return lambda snapshot: weights(snapshot, place, bench)
 
 
 def _snapshot(repo: str, revision: str | None, request: CheckWeightsRequest, talk: Talk) -> Snapshot:

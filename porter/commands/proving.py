@@ -62,15 +62,17 @@ class Bench:
         return self.room.worker(self.settings.python, timeout=self.timeout, path=path)
 
 
-def inferred_rules(provisional: Plan, reading: RepoReading, bench: Bench) -> NameRules | None:
-    """The weight mapper of a port whose names are not known yet: its provisional form is built on the meta device.
+def inferred_rules(
+    provisional: Plan, reading: RepoReading, bench: Bench
+) -> tuple[NameRules | None, tuple[Target, ...]]:
+    """The weight mapper of a port, and the names that the port takes: its provisional form is built on the meta device.
 
     A checkpoint that nobody has seen is stood in for by what the repo's own code would save, if that is trusted; else
     None: the facts alone have to do.
     """
     from porter.changes import apply
     from porter.planning.build import inferable
-    from porter.weights.check import Against, infer_for
+    from porter.weights.check import Against, targets_for
 
     folder = bench.room.folder / "provisional"
     apply(provisional, folder)
@@ -79,12 +81,13 @@ def inferred_rules(provisional: Plan, reading: RepoReading, bench: Bench) -> Nam
     if snapshot.tensors.tensors:
         table = replace(snapshot.tensors, tensors=inferable(snapshot.tensors.tensors, reading))
         against = Against(plugin, trust=bench.trust)
-        return infer_for(replace(snapshot, tensors=table), bench.worker(), against).rules
+        targets = targets_for(snapshot, bench.worker(), against)
+        return infer_mapper(table.stored(), targets).rules, targets
     if not bench.trust:
-        return None
+        return None, ()
     model = tiny_folder(reading, bench)
     saved = inferable(saved_by_code(model, reading, bench), reading)
-    return infer_mapper(saved, accepted(model, Placed(plugin), bench)).rules
+    return infer_mapper(saved, accepted(model, Placed(plugin), bench)).rules, ()
 
 
 def accepted(model: Path, placed: Placed, bench: Bench) -> tuple[Target, ...]:

@@ -13,7 +13,7 @@ from porter.jsontypes import JSON, JSONObject
 from porter.process import REMOTE_CODE_LIMITS, EventSink, Limits, WorkerSettings, plugin_path, run_worker
 from porter.tiny.materialise import TinyFiles, materialise
 from porter.weights.disagreements import ghosts
-from porter.weights.infer import Inferred, Target, infer_mapper, targets_of
+from porter.weights.infer import Target, infer_mapper, targets_of
 from porter.weights.join import Parameter, parameters_of, report_of
 from porter.weights.report import Finding, WeightsReport, summary
 
@@ -62,11 +62,6 @@ def targets_for(
 ) -> tuple[Target, ...]:
     """The names and shapes that a class accepts for this repo's config, from the class built on the meta device."""
     return targets_of(parameters_of(_run("parameters", snapshot, settings, against, {}, on_event)))
-
-
-def infer_for(snapshot: Snapshot, settings: WorkerSettings, against: Against) -> Inferred:
-    """The mapper that takes this repo's checkpoint to that class."""
-    return infer_mapper(_named(snapshot).tensors, targets_for(snapshot, settings, against))
 
 
 def _named(snapshot: Snapshot) -> TensorTable:

@@ -98,9 +98,14 @@ def _without_clashes(
 def _remove(rules: NameRules, culprits: set[tuple[str, str]]) -> NameRules:
     tables = {
         kind: {old: new for old, new in getattr(rules, kind).items() if (kind, old) not in culprits}
-        for kind in ("substr", "stacked", "prefix", "suffix", "regex")
+        for kind in NameRules.KINDS
     }
     return NameRules(**tables)
+
+
+def judge(rules: NameRules, source: Sequence[TensorInfo], target: Sequence[Target]) -> Inferred:
+    """What given rules leave over on either side."""
+    return _judged(rules, rules.apply_all([tensor.name for tensor in source]), source, target)
 
 
 def _judged(rules: NameRules, trace: Trace, source: Sequence[TensorInfo], target: Sequence[Target]) -> Inferred:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from porter.jsontypes import JSON, JSONObject
 
@@ -45,6 +46,8 @@ class NameRules:
     (a regex replaces every match). A regex is the last resort, where no literal text can tell two places apart. A
     stacked rule's new text names the shard behind the SHARD sign: `.q_proj.` to `.qkv@q.`.
     """
+
+    KINDS: ClassVar = ("regex", "substr", "stacked", "prefix", "suffix")
 
     substr: Mapping[str, str | None] = field(default_factory=dict)
     prefix: Mapping[str, str | None] = field(default_factory=dict)
