@@ -149,6 +149,7 @@ class Way:
     def draw_plan(self, reading: RepoReading, verdict: Verdict, tree: Tree) -> Plan:
         from porter.commands.proving import inferred_rules
         from porter.planning.build import PortOptions, plan_port
+        from porter.weights import recorded
         from porter.weights.mapper import NameRules
 
         request = self.request
@@ -159,8 +160,9 @@ class Way:
         room = self.room.folder / "provisional"
         provisional = plan_port(reading, verdict, tree, room, PortOptions("plugin"), NameRules())
         self.talk.note("inferring the weight mapper from the checkpoint's names and the port's own parameters")
-        rules = inferred_rules(provisional, reading, self.bench())
-        return plan_port(reading, verdict, tree, target, options, rules)
+        rules, targets = inferred_rules(provisional, reading, self.bench())
+        plan = plan_port(reading, verdict, tree, target, options, rules)
+        return replace(plan, manifest={**plan.manifest, recorded.KEY: recorded.to_records(targets)})
 
     def target(self, reading: RepoReading, tree: Tree) -> Path:
         if self.request.tree is not None:
