@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from porter.facts.configs import Configs
 from porter.source.interpreter import Frame, is_unknown
 from porter.source.values import ClassRef, Function, Instance, Val
+from porter.source.walking import nodes
 
 MAX_CALLERS = 4
 
@@ -50,7 +51,7 @@ def _calls(configs: Configs, function: Function) -> Iterator[tuple[Function, ast
     """Calls by the function's name anywhere in the code, with the function they stand in."""
     wanted = getattr(function.node, "name", "")
     for caller in functions(configs):
-        for node in ast.walk(caller.node):
+        for node in nodes(caller.node):
             target = node.func if isinstance(node, ast.Call) else None
             name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
             if isinstance(node, ast.Call) and name == wanted and caller.node is not function.node:

@@ -12,6 +12,7 @@ from porter.facts.token_sources import Stated
 from porter.facts.vocabulary import Vocabulary
 from porter.jsontypes import JSON
 from porter.source.codebase import snippet, where
+from porter.source.walking import nodes
 
 PARAMETERS = {
     "image_newline": "newline",
@@ -80,7 +81,7 @@ def _strings(configs: Configs) -> dict[str, Evidence]:
     """Every literal string of the code that may be a token, with its first place."""
     found: dict[str, Evidence] = {}
     for file in configs.code.run.code.files():
-        for node in ast.walk(file.tree):
+        for node in nodes(file.tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and 2 < len(node.value) < 60:
                 found.setdefault(node.value.strip(), Evidence(file.path, where(node), snippet(node)))
     return found

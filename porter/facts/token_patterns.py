@@ -12,6 +12,7 @@ from porter.facts.token_roles import CHAT_TOKENS, about_images, words_of
 from porter.facts.vocabulary import Vocabulary
 from porter.source.interpreter import Interpreter, Stop
 from porter.source.values import ClassRef, Function, Instance, Pieces, Repeat, Src, Val, unknown
+from porter.source.walking import nodes
 
 FOLLOWED = ("replace", "sub", "join", "split", "convert_tokens_to_ids", "index")
 OTHERS = frozenset(["gene", "audio", "video", "speech", "slice", "sound"])
@@ -112,8 +113,8 @@ def _unbuilt(cls: ClassRef, seen: set[tuple[str, int]]) -> Iterator[Function]:
 
 
 def _builds_text(node: ast.FunctionDef) -> bool:
-    calls = any(isinstance(n, ast.Attribute) and n.attr in FOLLOWED for n in ast.walk(node))
-    repeats = any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mult) for n in ast.walk(node))
+    calls = any(isinstance(n, ast.Attribute) and n.attr in FOLLOWED for n in nodes(node))
+    repeats = any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mult) for n in nodes(node))
     return calls or repeats
 
 

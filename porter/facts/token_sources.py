@@ -15,6 +15,7 @@ from porter.jsontypes import JSON
 from porter.source.codebase import snippet, where
 from porter.source.interpreter import Stop
 from porter.source.values import Function, Src, plain
+from porter.source.walking import nodes
 
 Level = Literal["config", "processor", "tokenizer", "code", "default"]
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
@@ -93,9 +94,9 @@ def like_token(text: str) -> bool:
 def _constants(configs: Configs) -> Iterator[Stated]:
     """Module constants, locals and argument defaults of the code: `DEFAULT_IMAGE_TOKEN = "<image>"`."""
     cls = configs.code.config_class
-    skipped = {id(node) for node in ast.walk(cls.node)} if cls is not None else set()
+    skipped = {id(node) for node in nodes(cls.node)} if cls is not None else set()
     for file in configs.code.run.code.files():
-        for node in ast.walk(file.tree):
+        for node in nodes(file.tree):
             for name, value in _named_literals(node) if id(node) not in skipped else ():
                 source = Src(file.path, where(value), f"{name} = {snippet(value)}")
                 stated = _statement(name, value.value, "code", source)  # type: ignore[arg-type]
@@ -162,7 +163,7 @@ def compared_ids(configs: Configs) -> list[Compared]:
     """`input_ids == self.image_token_id` anywhere in the code, with the value that stands for it."""
     found: list[Compared] = []
     for function in functions(configs):
-        for node in ast.walk(function.node):
+        for node in nodes(function.node):
             pair = _ids_and_other(node)
             if pair is not None and len(found) < MAX_COMPARISONS:
                 one = _compared(configs, function, node, pair)
@@ -195,7 +196,7 @@ def _compared(configs: Configs, function: Function, node: ast.AST, pair: tuple[a
     place = Src(function.file, where(node), snippet(node))
     if pair[1]:
         return Compared(None, (place,))
-    names = {word for inner in ast.walk(pair[0]) for word in words_of(_spelled(inner))}
+    names = {word for inner in nodes(pair[0]) for word in words_of(_spelled(inner))}
     if not names & (IMAGE_WORDS | {"context", "ctx", "patch"}) or {"start", "end", "video", "audio"} & names:
         return None
     try:
