@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -13,14 +14,13 @@ from porter.facts.towers import read_value
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
 from porter.source.values import Instance, LibraryConfig, Src, Val, from_json, plain
+from porter.source.walking import nodes
 
 Scope = Literal["model", "vision", "text"]
-PROCESSOR_FILES = (
-    "preprocessor_config.json",
-    "processor_config.json",
-    "image_processor_config.json",
-    "video_preprocessor_config.json",
-)
+SCOPES: tuple[Scope, ...] = ("vision", "model")
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "image_processor_config.json")
+MAX_SIDE = 4096
+"""Larger numbers under `size` count pixels of an area."""
 PREPROCESSING = frozenset(
     [
         "force_image_size",
@@ -36,6 +36,17 @@ PREPROCESSING = frozenset(
 )
 
 
+STANDARD = frozenset(
+    [
+        *("force_image_size", "image_size", "size", "crop_size", "patch_size", "image_mean", "image_std", "resample"),
+        *("min_dynamic_patch", "max_dynamic_patch", "use_thumbnail", "dynamic_image_size", "downsample_ratio"),
+        *("ps_version", "select_layer", "vision_feature_layer", "mm_vision_select_layer", "merge_size", "do_rescale"),
+        *("spatial_merge_size", "merge_kernel_size", "min_pixels", "max_pixels", "image_grid_pinpoints"),
+    ]
+)
+"""Keys that mean one thing wherever they stand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A value with its origins; `path` is a dotted path in config.json, None when it is kept elsewhere."""
@@ -43,6 +54,9 @@ class Found:
     value: JSON
     sources: tuple[Src, ...]
     sure: bool = True
+    note: str = ""
+    """What disagrees, which wins, and why; or that no code reads it."""
+    unread: bool = False
 
     @property
     def path(self) -> str | None:
@@ -66,6 +80,7 @@ class Configs:
     known: dict[str, Found] = field(default_factory=dict)
     layers: dict[str, Found] = field(default_factory=dict)
     """Settings of the vision tower that its own layers state."""
+    words: frozenset[str] | None = None
 
     def scope(self, scope: Scope) -> Val | None:
         return {"model": self.code.config, "text": self.text, "vision": self.vision}[scope]
@@ -75,9 +90,10 @@ class Configs:
         settings."""
         if scope == "model" and attribute in self.known:
             return self.known[attribute]
-        value = read_value(self.code.run, self.scope(scope), spellings(attribute))
-        if value is None and scope == "model" and attribute in PREPROCESSING:
-            value = self.processor_value(attribute)
+        stated = self._stated(scope, attribute)
+        if stated is not None:
+            return stated
+        value = self.processor_value(attribute) if scope == "model" and attribute in PREPROCESSING else None
         if value is None and scope == "model" and attribute == "force_image_size":
             value = read_value(self.code.run, self.vision, spellings("image_size"))
         if value is None and attribute == "image_size":
@@ -86,18 +102,114 @@ class Configs:
             return found_from(value)
         if scope == "vision" and attribute in self.layers:
             return self.layers[attribute]
-        similar = self._similar(attribute) if attribute in PREPROCESSING and scope != "text" else None
+        similar = self._similar(attribute) if attribute in PREPROCESSING and scope == "model" else None
         return replace(found_from(similar), sure=False) if similar is not None else None
+
+    def _stated(self, scope: Scope, attribute: str) -> Found | None:
+        """From the config object: of two spellings the one that the code reads, and what other places say."""
+        names = spellings(attribute)
+        if scope == "model":
+            names = tuple(sorted(names, key=lambda name: self.reads(name) is False))
+        for name in names:
+            value = read_value(self.code.run, self.scope(scope), (name,))
+            if value is not None:
+                unread = scope == "model" and self.unread(attribute, name)
+                return self._compared(scope, attribute, name, replace(found_from(value), unread=unread))
+        return None
+
+    def _compared(self, scope: Scope, attribute: str, name: str, found: Found) -> Found:
+        """The value with a note about every other place that says something else."""
+        others = [(place, other) for place, other in self._elsewhere(scope, attribute, name) if other != found.value]
+        if not others:
+            return found
+        said = "; ".join(f"{place} says {json_text(other)}" for place, other in others[:3])
+        winner = found.path or (found.sources[0].where if found.sources else name)
+        reason = self._reason(scope, name)
+        return replace(found, sure=found.sure and reason[1], note=f"{said}; {winner} wins: {reason[0]}")
+
+    def _reason(self, scope: Scope, name: str) -> tuple[str, bool]:
+        """(why the chosen place wins, whether the code shows it)."""
+        if scope == "model":
+            read = self.reads(name)
+            return ("the code reads it", True) if read else ("it is the field's first spelling", False)
+        part = "language model" if scope == "text" else "vision tower"
+        return (f"the code builds the {part} from it", True) if self.code.model else (f"it is the {part}'s own", False)
+
+    def _elsewhere(self, scope: Scope, attribute: str, name: str) -> Iterator[tuple[str, JSON]]:
+        """(place, value) of the same attribute at other levels and under other spellings."""
+        top = self.scope("model")
+        if scope == "model":
+            for other in spellings(attribute):
+                value = (
+                    read_value(self.code.run, top, (other,))
+                    if other != name and self.reads(other) is not False
+                    else None
+                )
+                if value is not None:
+                    yield f"config.json {other}", found_from(value).value
+        elif (
+            top is not None
+            and top is not self.scope(scope)
+            and top.value is not getattr(self.scope(scope), "value", None)
+        ):
+            value = read_value(self.code.run, top, (name,))
+            if value is not None:
+                yield f"config.json {name}", found_from(value).value
+        if (scope == "model" and attribute in PREPROCESSING) or (scope == "vision" and attribute == "patch_size"):
+            value = self.processor_value(attribute)
+            if value is not None and value.src:
+                yield f"{value.src[0].file} {value.src[0].where}", found_from(value).value
+
+    def reads(self, name: str) -> bool | None:
+        """Whether the code of the repo speaks of an attribute by this name; None where code is missing to tell."""
+        if self.code.model is None or self.snapshot.missing_code:
+            return None
+        return name in self.spoken()
+
+    def spoken(self) -> frozenset[str]:
+        if self.words is None:
+            self.words = words_of_code(self.code)
+        return self.words
+
+    def unread(self, attribute: str, name: str) -> bool:
+        """Whether the code was seen to do without an attribute; how images are made may stand outside the repo."""
+        elsewhere = attribute in PREPROCESSING and self.processor is None and not {"resize", "Resize"} & self.spoken()
+        return self.reads(name) is False and not elsewhere
+
+    def confidence(self, found: Found) -> Confidence:
+        """How sure a value is by where it stands: a guess where the code reads nothing of that name, likely where
+        something disagrees or where an unusual key was never seen to be read."""
+        if found.unread:
+            return Confidence.GUESS
+        key = found.sources[0].where.rpartition(".")[2] if found.sources else ""
+        in_json = bool(found.sources) and found.sources[0].file.endswith(".json")
+        unseen = self.code.model is None and in_json and key.partition("[")[0] not in STANDARD
+        return Confidence.LIKELY if unseen or not found.sure else Confidence.CERTAIN
+
+    def lookup(self, names: tuple[str, ...]) -> Found | None:
+        """The first of several keys in the vision config, the model's, or the processor's files; other places that
+        disagree are noted."""
+        found: list[Found] = []
+        for name in names:
+            for scope in SCOPES:
+                value = read_value(self.code.run, self.scope(scope), (name,))
+                if value is not None:
+                    found.append(found_from(value))
+            found.extend(found_from(values[name]) for _, values in self.processor_files() if name in values)
+        found = [item for item in found if item.value is not None]
+        others = [item for item in found[1:] if item.value != found[0].value]
+        if not others:
+            return found[0] if found else None
+        said = f"{others[0].sources[0].file} {others[0].sources[0].where} says {json_text(others[0].value)}"
+        place = f"{found[0].sources[0].file} {found[0].sources[0].where}" if found[0].sources else names[0]
+        return replace(found[0], sure=False, note=f"{said}; {place} wins: the model's own config comes first")
 
     def processor_value(self, attribute: str) -> Val | None:
         """From the processor's JSON files, then from the processor class's own defaults."""
         for _, values in self.processor_files():
-            for spelling in (
-                *spellings(attribute),
-                *(("size", "crop_size") if attribute.endswith("image_size") else ()),
-            ):
+            for spelling in (*spellings(attribute), *(_size_keys(values) if attribute.endswith("image_size") else ())):
                 value = values.get(spelling)
-                if value is not None and value.value is not None:
+                if value is not None and value.value is not None and found_from(value).value is not None:
                     return value
         if self.processor is not None:
             found = read_value(self.code.run, Val(self.processor), spellings(attribute))
@@ -170,14 +282,47 @@ def json_only(value: Any) -> JSON:
 
 
 def _square(value: Any) -> JSON:
-    """Image sizes come as a number, a pair, or {height, width} / {shortest_edge}."""
+    """Image sizes come as a number, a pair, {height, width} or {shortest_edge}; null for an area in pixels or for a
+    longest edge alone, which bound an image without giving its size."""
     if isinstance(value, dict):
         if "height" in value and "width" in value:
             return value["height"] if value["height"] == value["width"] else [value["height"], value["width"]]
-        return value.get("shortest_edge", value.get("longest_edge", value))
+        side = value.get("shortest_edge")
+        if side is None and "longest_edge" not in value:
+            return value
+        return side if isinstance(side, int) and side <= MAX_SIDE and "longest_edge" not in value else None
     if isinstance(value, list) and len(value) == 2 and value[0] == value[1] and isinstance(value[0], int):
         return value[0]
     return value if value is None or isinstance(value, (bool, int, float, str, list)) else None
+
+
+def _size_keys(values: dict[str, Val]) -> tuple[str, ...]:
+    """What an image ends up as: the crop where one is made, else what it is resized to."""
+    crops = values.get("do_center_crop")
+    return ("crop_size", "size") if crops is not None and crops.value is True else ("size", "crop_size")
+
+
+def json_text(value: JSON) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def words_of_code(code: CodeReading) -> frozenset[str]:
+    """Every attribute, argument and short string of the code outside the config class, which stores all of them."""
+    cls = code.config_class
+    skipped = {id(node) for node in nodes(cls.node)} if cls is not None else set()
+    found: set[str] = set()
+    for file in code.run.code.files():
+        for node in nodes(file.tree):
+            if id(node) in skipped:
+                continue
+            if isinstance(node, ast.Attribute):
+                found.add(node.attr)
+            elif isinstance(node, ast.arg):
+                found.add(node.arg)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 60:
+                found.add(node.value)
+    return frozenset(found)
 
 
 def split_configs(code: CodeReading) -> tuple[Val | None, Val | None]:
@@ -229,4 +374,17 @@ def resolved(attribute: str, found: Found | None, library_default: str = "") -> 
     if found is None:
         return Fact(attribute, None, Confidence.UNKNOWN, note=library_default)
     sure = Confidence.CERTAIN if found.sources and found.sure else Confidence.LIKELY
-    return Fact(attribute, {"path": found.path, "value": found.value}, sure, evidence(found.sources))
+    value: JSON = {"path": found.path, "value": found.value}
+    return Fact(attribute, value, sure, evidence(found.sources), note=found.note)
+
+
+def from_nested(configs: Configs) -> Val | None:
+    """The vision config in a folder of its own that config.json names: `mm_vision_tower: google/siglip-x`."""
+    named = {value for value in configs.snapshot.config().values() if isinstance(value, str)}
+    for file, content in configs.snapshot.json.items():
+        folder, _, name = file.rpartition("/")
+        if name == "config.json" and folder and (folder in named or f"./{folder}" in named):
+            inner = content.get("vision_config")
+            values = from_json(inner if isinstance(inner, dict) else content, file).value
+            return Val(json_config(values))
+    return None

@@ -7,10 +7,12 @@ import ast
 from porter.facts.code import CodeReading
 from porter.facts.configs import Configs, Found, evidence, found_from
 from porter.facts.model import Confidence, Fact
+from porter.facts.tiling import tiling_bounds
 from porter.jsontypes import JSON
 from porter.source.codebase import snippet, where
 from porter.source.interpreter import Frame
 from porter.source.values import Function, Src, plain
+from porter.source.walking import nodes
 
 RESAMPLE = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 
@@ -26,12 +28,12 @@ def resample_name(value: JSON) -> JSON:
 def constant_of(code: CodeReading, role: str) -> Found | None:
     """Arguments of Normalize / Resize / resize calls anywhere in the remote code."""
     for file in code.run.code.files():
-        for owner in ast.walk(file.tree):
+        for owner in nodes(file.tree):
             if not isinstance(owner, (ast.FunctionDef, ast.Module)):
                 continue
             frame = _default_frame(code, file.path, owner)
             body = owner.body if isinstance(owner, ast.FunctionDef) else []
-            for node in (n for statement in body for n in ast.walk(statement) if isinstance(n, ast.Call)):
+            for node in (n for statement in body for n in nodes(statement) if isinstance(n, ast.Call)):
                 found = _call_constant(code, node, role, frame)
                 if found is not None:
                     return found
@@ -44,7 +46,7 @@ def _default_frame(code: CodeReading, file: str, owner: ast.AST) -> Frame:
     if isinstance(owner, ast.FunctionDef):
         code.run.bind(Function(file, owner), [], {}, frame)
         for statement in owner.body[:20]:
-            if isinstance(statement, ast.Assign) and not any(isinstance(n, ast.Call) for n in ast.walk(statement)):
+            if isinstance(statement, ast.Assign) and not any(isinstance(n, ast.Call) for n in nodes(statement)):
                 code.run.run([statement], frame)
     return frame
 
@@ -103,9 +105,9 @@ def named_constant(code: CodeReading, role: str) -> Found | None:
     for file in code.run.code.files():
         used = {
             n.id
-            for f in ast.walk(file.tree)
+            for f in nodes(file.tree)
             if isinstance(f, ast.FunctionDef)
-            for n in ast.walk(f)
+            for n in nodes(f)
             if isinstance(n, ast.Name)
         }
         for name in file.definitions:
@@ -128,7 +130,7 @@ def rescale_fact(configs: Configs) -> Fact:
         found = found_from(stated)
         return Fact("rescale", found.value, Confidence.CERTAIN, evidence(found.sources))
     for file in configs.code.run.code.files():
-        for node in ast.walk(file.tree):
+        for node in nodes(file.tree):
             divides = (
                 isinstance(node, ast.BinOp)
                 and isinstance(node.op, ast.Div)
@@ -158,11 +160,10 @@ def scheme_fact(configs: Configs) -> Fact:
     where nothing is cut."""
     resizes: list[Src] = []
     for file in configs.code.run.code.files():
-        for node in ast.walk(file.tree):
+        for node in nodes(file.tree):
             name = _called(node)
             if name in ("crop", "unfold", "divide_to_patches", "crop_to_patches", "crop_image_to_patches"):
-                place = Src(file.path, where(node), snippet(node))
-                return Fact("resize_scheme", "internvl_tiles", Confidence.LIKELY, evidence((place,)))
+                return _cut(configs, Src(file.path, where(node), snippet(node)))
             if name in ("resize", "Resize"):
                 resizes.append(Src(file.path, where(node), snippet(node)))
     if resizes:
@@ -170,6 +171,14 @@ def scheme_fact(configs: Configs) -> Fact:
             "resize_scheme", "single", Confidence.LIKELY, evidence(tuple(resizes[:2])), note="no code cuts tiles"
         )
     return _scheme_of_files(configs)
+
+
+def _cut(configs: Configs, place: Src) -> Fact:
+    """Crops by a choice among grids; crops by any other rule are no known scheme."""
+    name, aspect = "resize_scheme", {"aspect_ratio", "target_ratios", "aspect_ratios"}
+    if tiling_bounds(configs) or aspect & configs.spoken():
+        return Fact(name, "internvl_tiles", Confidence.LIKELY, evidence((place,)))
+    return Fact(name, None, Confidence.UNKNOWN, evidence((place,)), note="crops are cut by a rule that is not known")
 
 
 def _scheme_of_files(configs: Configs) -> Fact:

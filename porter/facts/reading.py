@@ -11,7 +11,8 @@ from porter.facts.configs import PREPROCESSING, Configs, Found, Scope, evidence,
 from porter.facts.decoding import decoding_facts
 from porter.facts.features import FeaturePath, operations, read_features
 from porter.facts.identity import identity_facts
-from porter.facts.images import code_value, image_facts, read_processors
+from porter.facts.image_functions import code_value
+from porter.facts.images import image_facts, read_processors
 from porter.facts.layout_facts import layout_fact, layout_of
 from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
 from porter.facts.needs import need_facts

@@ -141,7 +141,7 @@ def looks_like(attribute: str, name: str) -> bool:
     if words is None or (attribute.endswith("dynamic_patch") and any(word in name for word in NOT_TILES)):
         return False
     if attribute == "force_image_size" and any(
-        word in name for word in ("merge", "patch_size", "min", "max", "seq", "num", "token")
+        word in name for word in ("merge", "patch_size", "min", "max", "seq", "num", "token", "feature")
     ):
         return False
     return all(any(word in name.lower() for word in group) for group in words)

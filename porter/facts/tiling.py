@@ -11,6 +11,7 @@ from porter.facts.configs import Configs, Found
 from porter.source.codebase import snippet, where
 from porter.source.interpreter import Stop
 from porter.source.values import Function, Src, Val, plain
+from porter.source.walking import nodes
 
 LOWER = {
     ast.LtE: "max_dynamic_patch",
@@ -24,7 +25,7 @@ def tiling_bounds(configs: Configs) -> dict[str, Found]:
     """min_dynamic_patch and max_dynamic_patch from the comparison that chooses tile grids; {} when there is none."""
     for function in _functions(configs):
         found: dict[str, Found] = {}
-        for node in ast.walk(function.node):
+        for node in nodes(function.node):
             if isinstance(node, ast.Compare) and any(_product(part) for part in (node.left, *node.comparators)):
                 for attribute, bound in _bounds(node):
                     value = _evaluate(configs, function, bound)
@@ -80,12 +81,19 @@ def thumbnail(configs: Configs) -> Found | None:
     crops: Src | None = None
     for function in _functions(configs):
         resized = _resized_names(function.node)
-        for node in ast.walk(function.node):
+        for node in nodes(function.node):
             if _called(node) in ("crop", "unfold"):
                 crops = crops or Src(function.file, where(node), snippet(node))
             if isinstance(node, ast.If) and any(_adds_resized(inner, resized) for inner in node.body):
                 return _flag(configs, function, node)
-    return Found(False, (crops,), sure=False) if crops is not None and not _mentioned(configs) else None
+    silent = crops is not None and not _mentioned(configs) and _resizes(configs) < 2
+    return Found(False, (crops,), sure=False) if silent and crops is not None else None
+
+
+def _resizes(configs: Configs) -> int:
+    """How many places resize an image: with two, one of them may make a view of the whole."""
+    trees = [file.tree for file in configs.code.run.code.files()]
+    return sum(_called(node) == "resize" for tree in trees for node in nodes(tree))
 
 
 def _called(node: ast.AST) -> str:
@@ -95,7 +103,7 @@ def _called(node: ast.AST) -> str:
 
 def _resized_names(function: ast.AST) -> set[str]:
     """Names that hold a resized image."""
-    pairs = [(n.targets[0], n.value) for n in ast.walk(function) if isinstance(n, ast.Assign)]
+    pairs = [(n.targets[0], n.value) for n in nodes(function) if isinstance(n, ast.Assign)]
     return {target.id for target, value in pairs if isinstance(target, ast.Name) and _called(value) == "resize"}
 
 
@@ -104,7 +112,7 @@ def _adds_resized(statement: ast.stmt, resized: set[str]) -> bool:
     call = statement.value if isinstance(statement, ast.Expr) else None
     if not isinstance(call, ast.Call) or _called(call) not in ("append", "insert") or not call.args:
         return False
-    inner = list(ast.walk(call.args[-1]))
+    inner = list(nodes(call.args[-1]))
     return any(_called(n) == "resize" or (isinstance(n, ast.Name) and n.id in resized) for n in inner)
 
 
@@ -117,13 +125,24 @@ def _flag(configs: Configs, function: Function, node: ast.If) -> Found | None:
         return None
     value = _evaluate(configs, function, flags[0]) if flags else Val(True)
     found = plain(value)
-    return Found(found, (*value.src[:3], place)) if isinstance(found, bool) else None
+    if not isinstance(found, bool):
+        return None
+    if found is False and _whole_view(configs):
+        return Found(None, (place,), sure=False)
+    return Found(found, (*value.src[:3], place))
+
+
+def _whole_view(configs: Configs) -> bool:
+    """Whether code pads an image to a view of the whole beside its tiles."""
+    trees = [file.tree for file in configs.code.run.code.files()]
+    names = {getattr(node, "id", "") or getattr(node, "attr", "") for tree in trees for node in nodes(tree)}
+    return "ImageOps" in names and any(name.startswith("global_") for name in names if isinstance(name, str))
 
 
 def _mentioned(configs: Configs) -> bool:
     """Whether any name in the code speaks of a thumbnail."""
     for file in configs.code.run.code.files():
-        for node in ast.walk(file.tree):
+        for node in nodes(file.tree):
             name = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "arg", None)
             if isinstance(name, str) and any(word in name.lower() for word in ("thumb", "overview", "global")):
                 return True
