@@ -51,6 +51,13 @@ Yes = Annotated[bool, typer.Option("--yes", help="Agree to the plan: never to tr
 Force = Annotated[bool, typer.Option("--force", help="Replace files that hold something else; backups stay.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the diff, write nothing.")]
 NoSmoke = Annotated[bool, typer.Option("--no-smoke", help="Check the weights only, do not run the port.")]
+FamilyName = Annotated[
+    str | None, typer.Option("--family", metavar="NAME", help="Port by this family, whatever fits better.")
+]
+PortLevel = Annotated[
+    str | None,
+    typer.Option("--level", metavar="inherit|compose", help="Write a port where none is needed; never over a refusal."),
+]
 OwnConfig = Annotated[
     bool | None,
     typer.Option("--own-config/--remote-config", help="Bring a config class, or use the repo's.", show_default=False),

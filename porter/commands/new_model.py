@@ -23,14 +23,19 @@ if TYPE_CHECKING:
     from porter.commands.proving import Bench
     from porter.facts import RepoReading
     from porter.families.base import Verdict
+    from porter.families.verdict import Wish
     from porter.vllm_tree import Tree
 
 PORTABLE = ("inherit", "compose")
+NO_COMPOSE = "the verdict is compose, and this porter writes inherit ports only: its reasons name the parts"
 
 
 @dataclass(frozen=True, slots=True)
 class NewModelRequest:
-    """`plugin` and `tree` are targets, at most one; `facts` and `sets` are what a person says about the model."""
+    """`plugin` and `tree` are targets, at most one; `facts` and `sets` are what a person says about the model.
+
+    `family` and `level` choose a port: see `porter.families.verdict.Wish`.
+    """
 
     repo: str
     settings: Settings
@@ -42,6 +47,8 @@ class NewModelRequest:
     yes: bool = False
     force: bool = False
     smoke: bool = True
+    family: str | None = None
+    level: str | None = None
     own_config: bool | None = None
     repo_id: str | None = None
     seed: int = 0
@@ -50,11 +57,14 @@ class NewModelRequest:
 
 def new_model(request: NewModelRequest, talk: Talk | None = None) -> ModelResult:
     """The whole way. An expected failure comes back in the result, beside everything that was known by then."""
+    from porter.families.verdict import Wish
+
     parse_set(request.sets)
+    wish = Wish.of(request.level, request.family)
     if request.plugin is not None and request.tree is not None:
         raise UsageError("--plugin and --tree are two targets: give one")
     with scratch(request.settings) as room:
-        way = Way(request, talk or Silent(), room)
+        way = Way(request, talk or Silent(), room, wish)
         try:
             way.walk()
         except PorterError as error:
@@ -69,6 +79,7 @@ class Way:
     request: NewModelRequest
     talk: Talk
     room: Scratch
+    wish: Wish
     found: ModelResult = field(default_factory=ModelResult)
     given: dict[str, JSON] = field(default_factory=dict)
     guesses: tuple[Fact, ...] = ()
@@ -79,6 +90,8 @@ class Way:
         verdict = self.decide(reading, tree)
         if verdict.level == "refuse":
             raise Refused(f"{reading.snapshot.repo.id}: {'; '.join(verdict.reasons[:2])}")
+        if verdict.level == "compose":
+            raise Refused(f"{reading.snapshot.repo.id}: {NO_COMPOSE}")
         if verdict.level not in PORTABLE:
             return
         self.ask_for_trust(reading)
@@ -98,12 +111,14 @@ class Way:
         return reading
 
     def decide(self, reading: RepoReading, tree: Tree) -> Verdict:
+        from porter.families.needs import tree_facts
         from porter.families.verdict import decide
         from porter.ports import ported_architectures
 
         ported = ported_architectures(tree.root) if tree.root is not None else frozenset()
-        verdict = decide(reading, tree, ported)
-        self.found = replace(self.found, reading=reading, verdict=verdict)
+        verdict = decide(reading, tree, ported, self.wish)
+        about_tree = tree_facts(reading.facts, tree)
+        self.found = replace(self.found, reading=reading, verdict=verdict, about_tree=about_tree)
         return verdict
 
     def ask_for_trust(self, reading: RepoReading) -> None:

@@ -44,6 +44,7 @@ class ModelResult(Result):
 
     reading: RepoReading | None = None
     verdict: Verdict | None = None
+    about_tree: Sequence[Fact] = ()
     plan: Plan | None = None
     written: bool = False
     backups: Sequence[str] = ()
@@ -57,9 +58,9 @@ class ModelResult(Result):
     def facts(self) -> ModelFacts:
         """Every fact that the design names, those about the tree included."""
         known = self.reading.facts if self.reading else ModelFacts()
-        facts = ModelFacts({name: known[name] for name in (*KINDS, *known)})
-        match = self.verdict.match if self.verdict else None
-        return facts.with_fact(match.config_map) if match and match.config_map else facts
+        facts = ModelFacts({name: known[name] for name in (*KINDS, *known)} | {f.name: f for f in self.about_tree})
+        mapped = self.verdict.config_map if self.verdict else None
+        return facts.with_fact(mapped) if mapped is not None else facts
 
     def to_json(self) -> JSONObject:
         return {
@@ -135,6 +136,6 @@ def settled(reading: RepoReading, facts_file: Path | None, options: Sequence[str
 
 def open_questions(verdict: Verdict | None, facts: ModelFacts) -> tuple[Fact, ...]:
     """The facts that a port would use although nothing settles them; none where there is nothing to port."""
-    if verdict is None or verdict.match is None or verdict.level == "supported":
+    if verdict is None or verdict.match is None or verdict.level not in ("inherit", "compose"):
         return ()
     return tuple(facts[name] for name in verdict.match.uses if not facts[name].usable)

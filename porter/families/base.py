@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from porter.facts.configs import Configs
 from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
 from porter.hub.snapshot import Snapshot
-from porter.jsontypes import JSONObject
+from porter.jsontypes import JSON, JSONObject
 from porter.planning.spec import PortSpec
+from porter.vllm_tree.registry import Architecture
 from porter.vllm_tree.tree import Tree
 from porter.weights.mapper import NameRules
 
 Scope = Literal["model", "vision", "text"]
 Level = Literal["supported", "transformers-backend", "inherit", "compose", "refuse"]
+State = Literal["holds", "fails", "unknown"]
 
 
 class ReadingLike(Protocol):
@@ -24,6 +27,8 @@ class ReadingLike(Protocol):
     def snapshot(self) -> Snapshot: ...
     @property
     def facts(self) -> ModelFacts: ...
+    @property
+    def configs(self) -> Configs: ...
     def resolve(self, scope: Scope, attribute: str) -> Fact: ...
 
 
@@ -89,8 +94,52 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition of the Transformers backend: `unknown` is what source cannot tell; `why` says what was found."""
+
+    name: str
+    state: State
+    why: str
+    evidence: tuple[Evidence, ...] = ()
+
+    def to_json(self) -> JSONObject:
+        shown: list[JSON] = [item.to_json() for item in self.evidence]
+        return {"name": self.name, "state": self.state, "why": self.why, "evidence": shown}
+
+    def line(self) -> str:
+        place = f" ({self.evidence[0].file}: {self.evidence[0].where})" if self.evidence else ""
+        return f"{self.name}: {self.why}{place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """One class of the tree. `score` is the share of the repo's telling words that its file knows, rare ones counting
+    more; `shared` and `lacking` are the heaviest of them."""
+
+    entry: Architecture
+    file: str
+    score: float
+    shared: tuple[str, ...]
+    lacking: tuple[str, ...]
+
+    def to_json(self) -> JSONObject:
+        return {
+            "architecture": self.entry.name,
+            "module": self.entry.module,
+            "class": self.entry.class_name,
+            "score": round(self.score, 3),
+            "shared": list(self.shared),
+            "lacking": list(self.lacking),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What porter would do with a repo. `runner_up` is the next best family, if any."""
+    """What porter would do with a repo, and why.
+
+    `backend` are the conditions of the Transformers backend, `nearest` the tree's own classes next to the repo,
+    `config_map` the map for the class that the verdict names; `runner_up` is the next best family.
+    """
 
     level: Level
     confidence: Confidence
@@ -98,6 +147,9 @@ class Verdict:
     overruled: Level | None = None
     runner_up: str | None = None
     match: Match | None = None
+    backend: tuple[Condition, ...] = ()
+    nearest: tuple[Nearest, ...] = ()
+    config_map: Fact | None = None
 
     def to_json(self) -> JSONObject:
         return {
@@ -105,6 +157,8 @@ class Verdict:
             "confidence": self.confidence.value,
             "reasons": list(self.reasons),
             "overruled": self.overruled,
+            "backend": [item.to_json() for item in self.backend],
+            "nearest": [item.to_json() for item in self.nearest],
         }
 
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from porter.errors import PorterError
+from porter.errors import PorterError, UsageError
 from porter.facts.model import Confidence
-from porter.families.base import Match, ReadingLike, Verdict, used_guesses
-from porter.families.classes import assignments, dotted, read_file
-from porter.families.internvl.anchors import read_anchors
-from porter.families.internvl.family import match_base
-from porter.families.library import library_beside
-from porter.jsontypes import JSON
-from porter.vllm_tree.registry import Architecture, architectures
+from porter.families.backend import Backend, backend_conditions
+from porter.families.base import Blocker, Level, Match, ReadingLike, Verdict, used_guesses
+from porter.families.compose import Composition, composition
+from porter.families.native_verdict import LAYOUT_UNSEEN, Native, collisions, compare, registered_match, supported
+from porter.families.quantized import quantized
+from porter.families.ranking import nearest
+from porter.families.shape import absent_files, rule_outs
+from porter.families.view import View
 from porter.vllm_tree.tree import Tree
 
-Judge = Callable[[ReadingLike, Tree, "Match | None"], "Verdict | None"]
-
-LAYOUT_UNSEEN = "weights layout not seen"
-HARMLESS = frozenset({"config"})
-GENERIC = frozenset({"model", "language_model", "lm_head", "vision_model", "visual", "thinker"})
+FORCED: tuple[Level, ...] = ("inherit", "compose")
+SHOWN = 3
 VISUAL_KEYS = (
     "vision_config",
     "visual_config",
@@ -29,26 +28,88 @@ VISUAL_KEYS = (
     "visual",
     "img_processor",
     "encoder",
+    "vision_encoder",
+    "vision_encoder_config",
 )
 
 
-def decide(reading: ReadingLike, tree: Tree, ported: frozenset[str] = frozenset()) -> Verdict:
-    """The verdict on one repo against one tree; the best family's match comes with it.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asked for: a level of port, a family by its name. Raises UsageError for names that are unknown."""
 
-    `ported` are architectures that the tree has from porter only: they are judged as if it did not have them.
+    level: Level | None = None
+    family: str | None = None
+
+    @classmethod
+    def of(cls, level: str | None, family: str | None) -> Wish:
+        from porter.families import FAMILIES
+
+        if family is not None and family not in FAMILIES:
+            raise UsageError(f"--family {family}: there is no such family; there are: {', '.join(FAMILIES)}")
+        chosen = next((name for name in FORCED if name == level), None)
+        if level is not None and chosen is None:
+            raise UsageError(f"--level {level}: a port is one of {', '.join(FORCED)}")
+        return cls(chosen, family)
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that the judges look at, each made when one first asks for it."""
+
+    view: View
+    ported: frozenset[str] = frozenset()
+    family: str | None = None
+
+    @cached_property
+    def native(self) -> Native | None:
+        """The comparison with the class that the tree itself registers for the repo's own architecture, if it does."""
+        entry = self.view.entry
+        if entry is None or entry.removed or not entry.multimodal or entry.name in self.ported:
+            return None
+        return compare(self.view, entry)
+
+    @cached_property
+    def ranked(self) -> tuple[Match, ...]:
+        found = rank(self.view.reading, self.view.tree)
+        return tuple(match for match in found if self.family in (None, match.family))
+
+    @cached_property
+    def blockers(self) -> tuple[Blocker, ...]:
+        """What rules a port out whatever its family."""
+        taken = () if self.native is not None else _taken_type(self.view, self.ported)
+        return (*rule_outs(self.view), *_unloadable(self.view), *taken)
+
+    @cached_property
+    def backend(self) -> Backend:
+        return backend_conditions(self.view)
+
+    @cached_property
+    def composed(self) -> Composition:
+        return composition(self.view)
+
+    @property
+    def best(self) -> Match | None:
+        return self.ranked[0] if self.ranked else None
+
+    @property
+    def fits(self) -> bool:
+        return self.best is not None and self.best.fits and not self.blockers
+
+
+Judge = Callable[[Case], "Verdict | None"]
+
+
+def decide(reading: ReadingLike, tree: Tree, ported: frozenset[str] = frozenset(), wish: Wish | None = None) -> Verdict:
+    """The verdict on one repo against one tree; the match of the class that it names comes with it.
+
+    `ported` are architectures that the tree has from porter only: they are judged as if it did not have them. `wish`
+    may turn a verdict that writes nothing into a port, never a refusal.
     """
-    ranked = rank(reading, tree)
-    best = ranked[0] if ranked else None
-    runner_up = ranked[1].family if len(ranked) > 1 else None
-    own = _architecture(reading) in ported
-    judges: tuple[Judge, ...] = (_nameless, _text_only) if own else (_nameless, _text_only, _known, _removed)
-    for judge in judges:
-        verdict = judge(reading, tree, best)
-        if verdict is not None:
-            return verdict
-    if best is not None and best.fits:
-        return _inherit(reading, best, runner_up)
-    return _refuse(reading, tree, best, runner_up)
+    case = Case(View(reading, tree), ported, wish.family if wish is not None else None)
+    verdict = next(found for judge in JUDGES if (found := judge(case)) is not None)
+    if wish is not None and wish.level is not None:
+        verdict = _forced(case, verdict, wish.level)
+    return _complete(case, verdict)
 
 
 def rank(reading: ReadingLike, tree: Tree) -> list[Match]:
@@ -64,182 +125,210 @@ def rank(reading: ReadingLike, tree: Tree) -> list[Match]:
     return sorted(found, key=lambda match: (not match.fits, -match.score))
 
 
-def _architecture(reading: ReadingLike) -> str:
-    value = reading.facts.value("architecture")
-    return value if isinstance(value, str) else ""
+def _unloadable(view: View) -> Iterator[Blocker]:
+    found = quantized(view.reading, view.tree)
+    blocker = found.blocker() if found is not None else None
+    if blocker is not None:
+        yield blocker
 
 
-def _nameless(reading: ReadingLike, tree: Tree, best: Match | None) -> Verdict | None:
-    if _architecture(reading):
+def _taken_type(view: View, ported: frozenset[str]) -> Iterator[Blocker]:
+    """A config class of the port would clash with the one that vLLM has for the same model_type."""
+    if view.architecture not in ported:
+        yield from (Blocker("model_type", line) for line in collisions(view))
+
+
+def _nameless(case: Case) -> Verdict | None:
+    if case.view.architecture:
         return None
-    return Verdict("refuse", Confidence.CERTAIN, ("config.json names no architecture",), match=best)
+    return Verdict("refuse", Confidence.CERTAIN, ("config.json names no architecture",))
 
 
-def _text_only(reading: ReadingLike, tree: Tree, best: Match | None) -> Verdict | None:
+def _text_only(case: Case) -> Verdict | None:
     """A model without any image part is no business of porter's."""
-    architecture = _architecture(reading)
-    entry = architectures(tree).get(architecture)
-    if entry is not None and not entry.removed and not entry.multimodal and "TEXT" in entry.section:
-        reason = (
-            f"{architecture} is a text-only model that this vLLM serves as it is; porter ports models that see images"
-        )
-        return Verdict("refuse", Confidence.CERTAIN, (reason,), match=best)
-    seen = reading.facts.value("vision_tower") or reading.facts.value("feature_path")
-    config = reading.snapshot.config()
-    if seen or any(key in config for key in VISUAL_KEYS) or (entry is not None and entry.multimodal):
+    view, entry = case.view, case.view.entry
+    visual = visual_key(view.reading)
+    text = entry is not None and not entry.removed and not entry.multimodal and "TEXT" in entry.section
+    if text and visual is None:
+        why = "is a text-only model that this vLLM serves as it is; porter ports models that see images"
+        return Verdict("refuse", Confidence.CERTAIN, (f"{view.architecture} {why}",))
+    seen = view.reading.facts.value("vision_tower") or view.reading.facts.value("feature_path")
+    known = (entry is not None and entry.multimodal) or view.library.sees_images(view.architecture)
+    if seen or visual is not None or known:
         return None
-    reason = f"{architecture} has no vision part that porter can see: neither config.json nor the code names one"
-    return Verdict("refuse", Confidence.LIKELY, (reason,), match=best)
-
-
-def _known(reading: ReadingLike, tree: Tree, best: Match | None) -> Verdict | None:
-    """The architecture is in the tree: its parts must match too."""
-    entry = architectures(tree).get(_architecture(reading))
-    if entry is None or entry.removed or not entry.multimodal:
-        return None
-    own = _own_match(reading, tree, entry)
-    wrong = (
-        [*_part_differences(own), *_strangers(reading, tree, entry)]
-        if own is not None
-        else list(_strangers(reading, tree, entry))
+    gone = (
+        f"; {view.architecture} was removed from vLLM, the last version with it is {entry.removed}"
+        if entry and entry.removed
+        else ""
     )
-    if wrong:
-        return _named_only(entry, best, wrong)
-    return _supported(reading, entry, own)
+    reason = f"{view.architecture} has no vision part that porter can see: neither config.json nor the code names one"
+    return Verdict("refuse", Confidence.LIKELY, (f"{reason}{gone}",))
 
 
-def _own_match(reading: ReadingLike, tree: Tree, entry: Architecture) -> Match | None:
-    """The repo against the registered class itself, where that has the hooks by which porter can compare parts."""
-    file = entry.file(tree)
-    if file is None:
+def visual_key(reading: ReadingLike) -> str | None:
+    """The key of config.json that marks a model with eyes; a model_type may be shared with a text-only one."""
+    config = reading.snapshot.config()
+    return next((key for key in VISUAL_KEYS if config.get(key)), None)
+
+
+def _known(case: Case) -> Verdict | None:
+    """The architecture is in the tree: its parts must match too."""
+    native = case.native
+    if native is None:
         return None
-    try:
-        return match_base(reading, tree, read_anchors(tree, file, entry.class_name), entry.name)
-    except PorterError:
+    wrong = native.differences()
+    unloadable = [item.why for item in case.blockers if item.what == "quantization"]
+    head = f"{native.entry.name} is in this vLLM"
+    if not wrong and not unloadable:
+        return supported(native, case.view)
+    if not wrong:
+        reasons = (f"{head} and its parts match, but this checkpoint cannot be loaded", *unloadable)
+        return Verdict("refuse", Confidence.CERTAIN, reasons, match=native.match)
+    reasons = (f"{head}, but its parts differ", *wrong)
+    if case.fits:
+        return Verdict("inherit", Confidence.LIKELY, reasons, match=case.best)
+    if case.composed.possible and not case.blockers:
+        return _compose(case, reasons)
+    more = tuple(f"{item.what}: {item.why}" for item in (*case.blockers, *_open_parts(case)))
+    return Verdict("refuse", Confidence.LIKELY, (*reasons, *dict.fromkeys(more)), match=native.match)
+
+
+def _by_backend(case: Case) -> Verdict | None:
+    backend = case.backend
+    if not backend.serves or case.blockers:
         return None
-
-
-def _part_differences(match: Match | None) -> list[str]:
-    if match is None:
-        return []
-    found = [
-        f"{item.what}: this vLLM has {item.base}, the repo {item.repo}"
-        for item in match.differences
-        if item.what not in HARMLESS
-    ]
-    unread = {"feature path", "connector", "vision tower", "config", "vision config"}
-    return [*found, *(f"{item.what}: {item.why}" for item in match.blockers if item.what not in unread)]
-
-
-def _strangers(reading: ReadingLike, tree: Tree, entry: Architecture) -> Iterable[str]:
-    """Checkpoint prefixes that no module of the registered class could take."""
-    names = [tensor.name for tensor in reading.snapshot.tensors.tensors]
-    known = _module_names(tree, entry)
-    if not names or not known:
-        return []
-    tops = {name.partition(".")[0] for name in names}
-    strange = sorted(top for top in tops if top not in known and top not in GENERIC)
-    counts = {top: sum(name.startswith(f"{top}.") for name in names) for top in strange}
-    return [f"{counts[top] or 1} tensors under {top} have no place in {entry.class_name}" for top in strange]
-
-
-def _module_names(tree: Tree, entry: Architecture) -> set[str]:
-    """What the model's file, and the model files it imports from, set on self; and the first parts of mapped names."""
-    file = entry.file(tree)
-    if file is None:
-        return set()
-    source = read_file(tree, file)
-    modules = {module for module, _ in source.imports.values() if module.startswith("vllm.model_executor.models.")}
-    nodes: list[ast.AST] = [source.node]
-    for module in sorted(modules):
-        path = tree.dotted_path(module)
-        if path is not None:
-            nodes.append(tree.module(path))
-    names = {dotted(target) for node in nodes for target, _ in assignments(node)}
-    found = {name.removeprefix("self.") for name in names if name.startswith("self.")}
-    values = {item.value for item in ast.walk(source.node) if isinstance(item, ast.Constant)}
-    texts = {value for value in values if isinstance(value, str)}
-    return found | {text.partition(".")[0] for text in texts if "." in text and " " not in text}
-
-
-def _supported(reading: ReadingLike, entry: Architecture, own: Match | None) -> Verdict:
-    reasons = [f"{entry.name} is in this vLLM ({entry.module}:{entry.class_name})"]
-    sure = Confidence.CERTAIN
-    if own is None:
-        sure = Confidence.LIKELY
-        reasons.append(
-            "its parts were compared by tensor names only"
-            if reading.snapshot.tensors.tensors
-            else "its parts were not compared"
-        )
-    if reading.snapshot.tensors.source == "none":
+    sure = Confidence.CERTAIN if not backend.open() else Confidence.LIKELY
+    held = len(backend.conditions) - len(backend.open())
+    reasons = [f"all {held} conditions of this vLLM's Transformers backend hold for {case.view.architecture}"]
+    if backend.listed:
+        reasons.append(f"this vLLM lists it in {backend.listed}")
+    if case.view.reading.snapshot.tensors.source == "none":
         sure = Confidence.LIKELY
         reasons.append(LAYOUT_UNSEEN)
-    return Verdict("supported", sure, tuple(reasons), match=own)
+    return Verdict("transformers-backend", sure, tuple(reasons))
 
 
-def _named_only(entry: Architecture, best: Match | None, wrong: list[str]) -> Verdict:
-    """The name is in the tree, the parts are others: a port when a family fits, else a refusal."""
-    reasons = (f"{entry.name} is in this vLLM, but its parts differ", *wrong)
-    if best is not None and best.fits:
-        return Verdict("inherit", Confidence.LIKELY, reasons, match=best)
-    blockers = tuple(f"{item.what}: {item.why}" for item in best.blockers) if best is not None else ()
-    return Verdict("refuse", Confidence.LIKELY, (*reasons, *blockers), match=best)
+def _inherited(case: Case) -> Verdict | None:
+    best = case.best
+    return _inherit(case, best) if case.fits and best is not None else None
 
 
-def _removed(reading: ReadingLike, tree: Tree, best: Match | None) -> Verdict | None:
-    entry = architectures(tree).get(_architecture(reading))
-    if entry is None or not entry.removed or (best is not None and best.fits):
-        return None
-    reason = f"{entry.name} was removed from vLLM; the last version with it is {entry.removed}"
-    return Verdict("refuse", Confidence.CERTAIN, (reason, *_blockers(best)), match=best)
-
-
-def _inherit(reading: ReadingLike, best: Match, runner_up: str | None) -> Verdict:
-    guesses = used_guesses(best, reading.facts)
+def _inherit(case: Case, best: Match) -> Verdict:
+    facts = case.view.reading.facts
+    guesses = used_guesses(best, facts)
     reasons = [f"{best.family} fits: {len(best.differences)} differences, each with its override"]
     sure = Confidence.CERTAIN
-    if any(reading.facts[name].confidence is Confidence.LIKELY for name in best.uses):
+    if any(facts[name].confidence is Confidence.LIKELY for name in best.uses):
         sure = Confidence.LIKELY
-    if reading.snapshot.tensors.source == "none":
+    if case.view.reading.snapshot.tensors.source == "none":
         sure = Confidence.LIKELY
         reasons.append(LAYOUT_UNSEEN)
     if guesses:
         sure = Confidence.GUESS
         reasons.append("not settled: " + ", ".join(fact.name for fact in guesses))
-    return Verdict("inherit", sure, tuple(reasons), runner_up=runner_up, match=best)
+    return Verdict("inherit", sure, tuple(reasons), match=best)
 
 
-def _refuse(reading: ReadingLike, tree: Tree, best: Match | None, runner_up: str | None) -> Verdict:
-    missing = _missing_code(reading.facts.value("auto_map"))
-    reasons = [*missing, *_blockers(best)]
-    if best is not None:
-        reasons.append(f"the nearest class to read is {best.model_class} in {best.module}.py")
-    reasons += _backend_candidate(reading, tree)
-    return Verdict("refuse", Confidence.LIKELY, tuple(reasons), runner_up=runner_up, match=best)
+def _composed(case: Case) -> Verdict | None:
+    if not case.composed.possible or case.blockers or _removed_line(case):
+        return None
+    head = "no family fits whole, but tower, connector, language model and scatter are the shape"
+    return _compose(case, (head,))
 
 
-def _blockers(match: Match | None) -> tuple[str, ...]:
-    return (
-        tuple(f"{item.what}: {item.why}" for item in match.blockers)
-        if match is not None
-        else ("this vLLM has no base that fits",)
+def _compose(case: Case, reasons: tuple[str, ...]) -> Verdict:
+    lines = [part.line() for part in case.composed.parts]
+    if case.best is not None and case.best.blockers:
+        first = case.best.blockers[0]
+        lines.append(f"{case.best.family} does not fit: {first.what}: {first.why}")
+    if case.view.reading.snapshot.tensors.source == "none":
+        lines.append(LAYOUT_UNSEEN)
+    return Verdict("compose", Confidence.LIKELY, (*reasons, *lines))
+
+
+def _refused(case: Case) -> Verdict:
+    """Everything that stands in the way, what is stated before what was not found."""
+    removed = _removed_line(case)
+    blockers = [f"{item.what}: {item.why}" for item in case.blockers]
+    absent = [
+        f"missing code: {file} is named by auto_map and is not in the repo"
+        for file in absent_files(case.view.reading).values()
+    ]
+    reasons = [*removed, *blockers, *absent, *(f"{item.what}: {item.why}" for item in _open_parts(case))]
+    sure = Confidence.CERTAIN if removed else Confidence.LIKELY
+    return Verdict("refuse", sure, tuple(dict.fromkeys(reasons)))
+
+
+def _removed_line(case: Case) -> list[str]:
+    entry = case.view.entry
+    if entry is None or not entry.removed:
+        return []
+    line = f"{entry.name} was removed from vLLM; the last version with it is {entry.removed}"
+    key = visual_key(case.view.reading)
+    model_type = case.view.reading.facts.value("model_type")
+    shared = f"; {key} in config.json tells it from a text-only model of model_type {model_type}" if key else ""
+    return [f"{line}{shared}"]
+
+
+def _open_parts(case: Case) -> tuple[Blocker, ...]:
+    """What keeps a family or a composition from fitting, each part once."""
+    listed = [*case.composed.blockers, *(case.best.blockers if case.best is not None else ())]
+    seen: dict[str, Blocker] = {}
+    for item in listed:
+        seen.setdefault(item.what, item)
+    return tuple(seen.values())
+
+
+JUDGES: tuple[Judge, ...] = (_nameless, _text_only, _known, _by_backend, _inherited, _composed, _refused)
+
+
+def _forced(case: Case, verdict: Verdict, level: Level) -> Verdict:
+    """A port where the verdict writes nothing; a level that the repo does not allow is a refusal with its reasons."""
+    if verdict.level in ("refuse", level):
+        return verdict
+    if level == "inherit" and case.fits and case.best is not None:
+        return replace(_inherit(case, case.best), overruled=verdict.level)
+    if level == "compose" and case.composed.possible and not case.blockers:
+        return replace(_compose(case, (f"asked for; the verdict was {verdict.level}",)), overruled=verdict.level)
+    why = [f"{item.what}: {item.why}" for item in (*case.blockers, *_open_parts(case))]
+    head = f"the verdict is {verdict.level}; {level} was asked for and does not fit"
+    return Verdict("refuse", Confidence.LIKELY, (head, *why), overruled=verdict.level, match=verdict.match)
+
+
+def _complete(case: Case, verdict: Verdict) -> Verdict:
+    """The verdict with the nearest classes, a match to read, the map of what it reads, and the backend's conditions."""
+    if verdict.level == "supported" or not case.view.architecture:
+        return verdict
+    near = nearest(case.view)
+    reasons = list(verdict.reasons)
+    match = verdict.match
+    if match is None and near:
+        blockers = (*case.blockers, *_open_parts(case))
+        match = registered_match(case.view, near[0].entry, near[0].score, (), blockers)
+    if verdict.level in ("refuse", "compose") and near:
+        shared = ", ".join(near[0].shared[:4])
+        reasons.append(
+            f"the nearest class to read is {near[0].entry.class_name} in {near[0].file} (both have {shared})"
+        )
+    if verdict.level in ("inherit", "compose", "refuse"):
+        reasons.append(why_not_backend(case.backend))
+    others = [item.family for item in case.ranked[1:]] + [item.entry.module for item in near]
+    named = {match.family, match.module} if match is not None else set()
+    runner_up = next((name for name in others if name not in named), None)
+    return replace(
+        verdict,
+        reasons=tuple(reasons),
+        match=match,
+        runner_up=runner_up,
+        backend=case.backend.conditions,
+        nearest=near,
+        config_map=match.config_map if match is not None else None,
     )
 
 
-def _missing_code(auto_map: JSON) -> list[str]:
-    """Code files that `auto_map` names and the repo lacks."""
-    entries: Mapping[str, JSON] = auto_map if isinstance(auto_map, dict) else {}
-    files = [
-        str(item.get("file")) for item in entries.values() if isinstance(item, dict) and item.get("found") is False
-    ]
-    return [f"missing code: {file} is named by auto_map and is not in the repo" for file in dict.fromkeys(files)]
-
-
-def _backend_candidate(reading: ReadingLike, tree: Tree) -> list[str]:
-    """transformers knows the class itself: the tree's Transformers backend may serve it without any port."""
-    architecture = _architecture(reading)
-    if architecture not in library_beside(tree.package).architectures() or reading.snapshot.python:
-        return []
-    hint = "vLLM's Transformers backend may serve it (model_impl=transformers); not checked"
-    return [f"transformers has {architecture} itself: {hint}"]
+def why_not_backend(backend: Backend) -> str:
+    """The answer to the first question of a review, with evidence."""
+    open_ones = [item.line() for item in backend.open()[:SHOWN]]
+    if not open_ones:
+        return "the conditions of the Transformers backend hold; what is said above stands in its way too"
+    return f"why not the Transformers backend: {'; '.join(open_ones)}"

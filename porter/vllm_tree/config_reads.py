@@ -24,7 +24,8 @@ class ConfigRead:
     """One attribute read: `path` from the model's config (`vision_config.image_size`), and where.
 
     `required` is False when the code itself copes without it (`getattr` with a default, `hasattr`); `default` is then
-    the source of the default, None when there is none to state.
+    the source of the default, None when there is none to state. `guard` marks the `hasattr` itself: with one, no read
+    of the same attribute is required.
     """
 
     path: str
@@ -35,6 +36,7 @@ class ConfigRead:
     file: str
     line: int
     owner: str
+    guard: bool = False
 
 
 Target = Union[ClassReading, "_Function"]
@@ -71,9 +73,11 @@ def scope_of(path: ConfigPath) -> tuple[str, str]:
 
 
 def _unique(reads: Iterable[ConfigRead]) -> tuple[ConfigRead, ...]:
+    reads = list(reads)
+    guarded = {read.path for read in reads if read.guard}
     best: dict[str, ConfigRead] = {}
     for read in reads:
-        if read.path not in best or (read.required and not best[read.path].required):
+        if read.path not in best or (read.required and not best[read.path].required and read.path not in guarded):
             best[read.path] = read
     inner = {path.rsplit(".", end)[0] for path in best for end in range(1, path.count(".") + 1)}
     return tuple(read for path, read in best.items() if path not in inner)
@@ -195,13 +199,22 @@ class _Reader(ast.NodeVisitor):
             self.visit(node.args[0])
             return
         default = ast.unparse(node.args[2]) if call == "getattr" and len(node.args) > 2 else None
-        self.record((*path, name.value), node, required=call == "getattr" and len(node.args) == 2, default=default)
+        required = call == "getattr" and len(node.args) == 2
+        self.record((*path, name.value), node, required=required, default=default, guard=call == "hasattr")
 
-    def record(self, path: ConfigPath, node: ast.AST, *, required: bool = True, default: str | None = None) -> None:
+    def record(
+        self,
+        path: ConfigPath,
+        node: ast.AST,
+        *,
+        required: bool = True,
+        default: str | None = None,
+        guard: bool = False,
+    ) -> None:
         scope, attribute = scope_of(path)
         line = getattr(node, "lineno", 1)
         self.walk.reads.append(
-            ConfigRead(".".join(path), scope, attribute, required, default, self.file, line, self.owner)
+            ConfigRead(".".join(path), scope, attribute, required, default, self.file, line, self.owner, guard)
         )
 
     def path(self, node: ast.expr) -> ConfigPath | None:

@@ -46,12 +46,13 @@ class ConfigRegistry:
 
 
 def architectures(tree: Tree) -> Mapping[str, Architecture]:
-    """Every architecture of every section; a live entry wins over a removed one."""
+    """Every architecture of every section; a live entry wins over a removed one, one for images over one that pools."""
     found: dict[str, Architecture] = {}
     for section, value in module_values(tree, REGISTRY):
         if section.endswith("_MODELS") and isinstance(value, ast.Dict):
             for entry in _entries(section, value):
-                if entry.name not in found or found[entry.name].removed:
+                known = found.get(entry.name)
+                if known is None or known.removed or (entry.multimodal and not known.multimodal):
                     found[entry.name] = entry
     return found
 

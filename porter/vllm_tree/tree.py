@@ -16,19 +16,20 @@ UNKNOWN_VERSION = "unknown"
 PREFIX = "vllm/"
 
 
-class _PackageTexts(Mapping[str, str]):
+class PackageTexts(Mapping[str, str]):
     """The Python files of `package` by importable path (`vllm/inputs.py`), whatever its folder is called."""
 
-    def __init__(self, package: Path) -> None:
+    def __init__(self, package: Path, prefix: str = PREFIX) -> None:
         self._package = package
+        self._prefix = prefix
         self._texts: dict[str, str] = {}
         self._known: dict[str, bool] = {}
 
     def _file(self, path: str) -> Path:
-        return self._package / path.removeprefix(PREFIX)
+        return self._package / path.removeprefix(self._prefix)
 
     def __contains__(self, path: object) -> bool:
-        if not isinstance(path, str) or not path.startswith(PREFIX):
+        if not isinstance(path, str) or not path.startswith(self._prefix):
             return False
         if path not in self._known:
             self._known[path] = self._file(path).is_file()
@@ -42,7 +43,9 @@ class _PackageTexts(Mapping[str, str]):
         return self._texts[path]
 
     def __iter__(self) -> Iterator[str]:
-        return (PREFIX + path.relative_to(self._package).as_posix() for path in sorted(self._package.rglob("*.py")))
+        return (
+            self._prefix + path.relative_to(self._package).as_posix() for path in sorted(self._package.rglob("*.py"))
+        )
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -99,4 +102,4 @@ class Tree:
 
 def open_tree(package: Path, root: Path | None, version: str, commit: str | None) -> Tree:
     layout: Layout = "installed" if root is None else "source"
-    return Tree(package, root, version, commit, layout, CodeBase(_PackageTexts(package)))
+    return Tree(package, root, version, commit, layout, CodeBase(PackageTexts(package)))

@@ -66,8 +66,8 @@ def _finding(reading: ReadingLike, anchors: Anchors, tower: TowerAnchor, ops: di
     shuffled = shuffle is not None
     whole = front != anchors.drop_tokens or end != 0 or not shuffled
     if whole:
-        repo = f"first {front}, last {end} dropped" + ("" if shuffled else ", no pixel shuffle")
-        notes = notes.plus(differs("image tokens", f"first {anchors.drop_tokens} dropped", repo, "extract_feature"))
+        repo = _dropped(front, end) + ("" if shuffled else ", no pixel shuffle")
+        notes = notes.plus(differs("image tokens", _dropped(anchors.drop_tokens, 0), repo, "extract_feature"))
     inside = buffers if by is None else ()
     mean, std = (inside[0].name, inside[1].name) if inside else (None, None)
     if inside:
@@ -90,6 +90,13 @@ def _finding(reading: ReadingLike, anchors: Anchors, tower: TowerAnchor, ops: di
         normalized_by=by,
         dropped=front,
     )
+
+
+def _dropped(front: int, end: int) -> str:
+    """How many tokens go, in words."""
+    parts = [f"first {front}"] if front else []
+    parts += [f"last {end}"] if end else []
+    return f"{', '.join(parts)} dropped" if parts else "no token dropped"
 
 
 def _int(value: JSON) -> int:
