@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from porter.weights.infer import Target
+from porter.hub.snapshot import TensorInfo
+from porter.weights.infer import Inferred, Target, infer_mapper
 from porter.weights.mapper import SHARD
-from tests.weights.layouts import Layout, Shape
+from tests.weights.layouts import LAYOUTS, Layout, Shape
+from tests.weights.renamings import RENAMINGS
 
 Stored = dict[str, tuple[str, Shape]]
 """Checkpoint name to (the place it belongs to, its shape)."""
@@ -81,3 +83,16 @@ def split(layout: Layout) -> Stored:
 
 
 FORMS: dict[str, Callable[[Layout], Stored]] = {"as it is": as_it_is, "joined": joined, "split": split}
+
+
+def inferred_for(layout: str, form: str, renaming: str) -> tuple[Inferred, Stored]:
+    """The mapper for one model in one form under one renaming, and where each of its tensors belongs."""
+    rename = RENAMINGS[renaming]
+    stored = {rename(name): where for name, where in FORMS[form](LAYOUTS[layout]).items()}
+    source = [TensorInfo(name, "model.safetensors", "BF16", shape) for name, (_, shape) in stored.items()]
+    return infer_mapper(source, fused_targets(LAYOUTS[layout])), stored
+
+
+def right(inferred: Inferred, stored: Stored) -> bool:
+    """Nothing left over on either side, and every tensor where it belongs."""
+    return inferred.complete and all(inferred.rules.apply(name) == place for name, (place, _) in stored.items())

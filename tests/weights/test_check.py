@@ -13,11 +13,11 @@ import pytest
 
 from porter.errors import RepoError
 from porter.hub.snapshot import RepoRef, Snapshot, TensorInfo, TensorTable
-from porter.process import WorkerSettings, plugin_path, run_worker
+from porter.process import WorkerSettings, run_worker
 from porter.weights.check import Against, check_weights
 from porter.weights.infer import infer_mapper, targets_of
-from porter.weights.join import Parameter, parameters_of, report_of
-from porter.weights.report import FAULTS, WeightsReport, summary
+from porter.weights.join import parameters_of, report_of
+from porter.weights.report import FAULTS, summary
 from tests.weights.faults import (
     CASES,
     CONFIG,
@@ -34,6 +34,7 @@ from tests.weights.faults import (
     moved,
     without,
 )
+from tests.weights.joined import Joined, join
 from tests.weights.tables import as_read
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="needs vLLM")
@@ -44,43 +45,9 @@ def snapshot(tensors: Tensors, config: dict[str, Any] = CONFIG, source: Any = "h
     return Snapshot(RepoRef("org/fixture", None, local=False), json={"config.json": config}, tensors=table)
 
 
-class Joined:
-    """All cases, joined in one worker."""
-
-    def __init__(self, parameters: tuple[Parameter, ...], good: Tensors, settings: WorkerSettings) -> None:
-        self.parameters, self.good, self.settings = parameters, good, settings
-        self.answers: dict[str, Any] = {}
-
-    def report(self, case: str, tensors: Tensors) -> WeightsReport:
-        return report_of(self.parameters, self.answers[case], as_read(tensors))
-
-
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory: pytest.TempPathFactory) -> Joined:
-    folder = tmp_path_factory.mktemp("weights")
-    (folder / "model").mkdir()
-    (folder / "model" / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
-    plugin = plugin_path(Path(__file__).parent, "fixture_port", folder)
-    settings = WorkerSettings(sys.executable, folder, folder / "log.txt", path=plugin)
-    payload: dict[str, Any] = {"model": str(folder / "model"), "dtype": "bfloat16", "trust_remote_code": False}
-    parameters = parameters_of(run_worker("parameters", payload, settings=settings))
-    good = [
-        TensorInfo(stored(t.name), "model.safetensors", "BF16", t.shape) for t in targets_of(parameters) if t.required
-    ]
-    cases = {name: fault.change(good) for name, fault in CASES.items()}
-    payload["cases"] = [[[t.name, t.dtype, list(t.shape or ())] for t in tensors] for tensors in cases.values()]
-    answer: Any = run_worker("join", payload, settings=settings)
-    found = Joined(parameters, good, settings)
-    found.answers = dict(zip(cases, answer["cases"], strict=True))
-    return found
-
-
-def stored(name: str) -> str:
-    """The checkpoint's name of a parameter."""
-    for ours, theirs in NAMES.items():
-        if name.startswith(ours):
-            return theirs + name[len(ours) :]
-    return name
+    return join(tmp_path_factory.mktemp("weights"), CASES)
 
 
 @pytest.mark.parametrize("case", CASES)

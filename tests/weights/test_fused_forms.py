@@ -6,21 +6,12 @@ from collections import Counter
 
 import pytest
 
-from porter.hub.snapshot import TensorInfo
-from porter.weights.infer import Inferred, infer_mapper
-from tests.weights.fused import FORMS, Stored, fused_targets
+from porter.weights.infer import Inferred
+from tests.weights.fused import FORMS, Stored, fused_targets, inferred_for, right
 from tests.weights.layouts import LAYOUTS
-from tests.weights.test_infer import RENAMINGS
+from tests.weights.renamings import RENAMINGS
 
 ENOUGH = 0.95
-
-
-def inferred_for(layout: str, form: str, renaming: str) -> tuple[Inferred, Stored]:
-    """The mapper for one model in one form under one renaming, and where each of its tensors belongs."""
-    rename = RENAMINGS[renaming]
-    stored = {rename(name): where for name, where in FORMS[form](LAYOUTS[layout]).items()}
-    source = [TensorInfo(name, "model.safetensors", "BF16", shape) for name, (_, shape) in stored.items()]
-    return infer_mapper(source, fused_targets(LAYOUTS[layout])), stored
 
 
 def places(inferred: Inferred, stored: Stored) -> Counter[str | None]:
@@ -30,13 +21,7 @@ def places(inferred: Inferred, stored: Stored) -> Counter[str | None]:
 @pytest.mark.parametrize("form", FORMS)
 def test_nearly_all_are_complete_and_right(form: str) -> None:
     cases = [(layout, renaming) for layout in LAYOUTS for renaming in RENAMINGS]
-    wrong = []
-    for layout, renaming in cases:
-        inferred, stored = inferred_for(layout, form, renaming)
-        astray = {name: inferred.rules.apply(name) for name, (place, _) in stored.items()}
-        astray = {name: got for name, got in astray.items() if got != stored[name][0]}
-        if astray or not inferred.complete:
-            wrong.append((layout, renaming, dict(list(astray.items())[:3])))
+    wrong = [case for case in cases if not right(*inferred_for(case[0], form, case[1]))]
     assert len(cases) >= 60
     assert len(wrong) <= (1 - ENOUGH) * len(cases), wrong
 
