@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from porter.facts.code import TOO_LARGE, CodeReading, read_code
 from porter.facts.configs import PREPROCESSING, Configs, Found, Scope, evidence, json_only, resolved, split_configs
+from porter.facts.conflicts import config_conflicts
 from porter.facts.decoding import decoding_facts
 from porter.facts.features import FeaturePath, operations, read_features
 from porter.facts.identity import identity_facts
@@ -97,6 +98,7 @@ def infer(snapshot: Snapshot) -> RepoReading:
         lambda: token_facts(configs, processors),
         lambda: list(decoding_facts(configs)),
         lambda: part_facts(configs, path),
+        lambda: config_conflicts(configs, facts),
     ]
     for part in parts:
         facts.update({fact.name: readable(fact) for fact in bounded(code, part) or []})
