@@ -33,6 +33,7 @@ format: venv-test
 bench: venv
 	@$(PORTER) bench/run.py
 	@$(PORTER) bench/facts.py
+	@$(PORTER) bench/scale.py
 
 golden: venv-test
 	@PORTER_GOLDEN=write $(PORTER) -m pytest -q -m golden

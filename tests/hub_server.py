@@ -26,10 +26,29 @@ MEMBER = "hf_member"
 
 
 @dataclass(frozen=True)
+class OnDisk:
+    """A file that is too large to hold: read where it is asked for."""
+
+    path: Path
+
+    def __len__(self) -> int:
+        return self.path.stat().st_size
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, stop, _ = part.indices(len(self))
+        with self.path.open("rb") as file:
+            file.seek(start)
+            return file.read(max(stop - start, 0))
+
+    def digest(self) -> str:
+        return hashlib.sha1(f"{self.path} {len(self)}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
 class Repo:
     """One repo with one commit, under every name in `revisions`."""
 
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes | OnDisk]
     commit: str
     revisions: frozenset[str]
     gated: bool = False
@@ -65,7 +84,7 @@ class HubServer:
         self.requests: list[Request] = []
         self.storage = storage
         self.ignore_ranges = ignore_ranges
-        self.blobs: dict[str, bytes] = {}
+        self.blobs: dict[str, bytes | OnDisk] = {}
         self.lock = threading.Lock()
         handler = type("Handler", (HubHandler,), {"hub": self})
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -105,7 +124,7 @@ class HubServer:
     def add(
         self,
         repo: str,
-        files: Mapping[str, bytes | str],
+        files: Mapping[str, bytes | str | OnDisk],
         *,
         commit: str | None = None,
         revisions: tuple[str, ...] = (),
@@ -215,23 +234,23 @@ class HubHandler(BaseHTTPRequestHandler):
             self.refuse(404, "EntryNotFound", "Entry not found", commit)
             return
         data = repo.files[file]
-        etag = hashlib.sha1(data).hexdigest()
+        etag = hashlib.sha1(data).hexdigest() if isinstance(data, bytes) else data.digest()
         if file.endswith(".safetensors") and self.hub.storage is not None:
             self.redirect(data, etag, commit)
         else:
             self.send_file(data, {**commit, "ETag": f'"{etag}"'})
 
-    def redirect(self, data: bytes, etag: str, commit: Mapping[str, str]) -> None:
+    def redirect(self, data: bytes | OnDisk, etag: str, commit: Mapping[str, str]) -> None:
         assert self.hub.storage is not None
         self.hub.storage.blobs[etag] = data
         linked = {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(len(data))}
         location = {"Location": f"{self.hub.storage.url}{STORAGE}{etag}?signature=abc"}
         self.send(302, b"", {**commit, **linked, **location})
 
-    def send_file(self, data: bytes, headers: Mapping[str, str]) -> None:
+    def send_file(self, data: bytes | OnDisk, headers: Mapping[str, str]) -> None:
         asked = self.headers.get("Range")
         if asked is None or self.hub.ignore_ranges:
-            self.send(200, data, {**headers, "Accept-Ranges": "bytes"})
+            self.send(200, data[:], {**headers, "Accept-Ranges": "bytes"})
             return
         first, _, last = asked.removeprefix("bytes=").partition("-")
         start, stop = int(first), min(int(last) + 1 if last else len(data), len(data))

@@ -98,7 +98,8 @@ class HubSource:
             hf_raise_for_status(response)
             self.urls[name] = str(response.url)
             skip = 0 if response.status_code == 206 else start
-            data = take(response.iter_bytes(), skip, length)
+            ends = str(response.headers.get("Content-Length")) == str(skip + length)
+            data = take(response.iter_bytes(), skip, length, ends=ends)
             if len(data) < min(length, announced(response.headers, start)):
                 raise CutShort(f"{len(data)} of {length} bytes")
             return data
@@ -175,12 +176,15 @@ def origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, parts.hostname or "", parts.port
 
 
-def take(chunks: Iterable[bytes], skip: int, length: int) -> bytes:
-    """`length` bytes after the first `skip`; no chunk beyond them is asked for."""
+def take(chunks: Iterable[bytes], skip: int, length: int, *, ends: bool) -> bytes:
+    """`length` bytes after the first `skip`; no chunk beyond them is asked for.
+
+    `ends`: the body ends there, which is waited for: a connection serves the next request only after a whole answer.
+    """
     data = bytearray()
     for chunk in chunks:
         data += chunk
-        if len(data) >= skip + length:
+        if len(data) >= skip + length and not ends:
             break
     return bytes(data[skip : skip + length])
 

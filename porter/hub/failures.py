@@ -31,6 +31,7 @@ from porter.errors import (
 )
 
 TRANSPORT_PACKAGES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "h11"})
+AGAIN = "run the same command again: what was read so far is kept"
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -121,7 +122,12 @@ def no_revision(error: Exception, about: About) -> PorterError:
 
 
 def no_entry(error: Exception, about: About) -> PorterError:
-    return MissingFile(f"{about.repo} has no {about.name or 'such file'}", where=about.page())
+    files = f"{about.page()}/tree/{about.revision or 'main'}"
+    return MissingFile(
+        f"{about.repo} has no {about.name or 'such file'}",
+        hint=f"its files: {files}; or give another --revision",
+        where=about.page(),
+    )
 
 
 def disabled(error: Exception, about: About) -> PorterError:
@@ -145,11 +151,11 @@ def busy(error: Exception, about: About) -> PorterError:
         later = f"in {error.retry_after:.0f} s" if error.retry_after else "later"
         return RateLimited(
             f"{constants.ENDPOINT} answers 429 for {about.what()}: too many requests",
-            hint=f"try again {later}, or set HF_TOKEN: signed-in accounts have a higher limit",
+            hint=f"run the same command again {later}, or set HF_TOKEN: signed-in accounts have a higher limit",
         )
     return Unreachable(
         f"{constants.ENDPOINT} answers {error.status} for {about.what()}, also after several tries",
-        hint="try again later, or --offline when the repo is in the cache",
+        hint=f"{AGAIN}; --offline when the whole repo is in the cache",
     )
 
 
@@ -168,7 +174,7 @@ def http_status(error: Exception, about: About) -> PorterError:
 
 
 def cut_short(error: Exception, about: About) -> PorterError:
-    return Unreachable(f"the download of {about.what()} ended early, also after several tries", hint="try again later")
+    return Unreachable(f"the download of {about.what()} ended early, also after several tries", hint=AGAIN)
 
 
 def no_hub(error: Exception, about: About) -> PorterError:
@@ -179,14 +185,15 @@ def unreachable(error: Exception, about: About) -> PorterError:
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return Unreachable(
         f"{constants.ENDPOINT} cannot be reached for {about.what()}: {reason}",
-        hint="check the network, HF_ENDPOINT and proxy settings, or --offline when the repo is in the cache",
+        hint=f"check the network, HF_ENDPOINT and proxies; {AGAIN}; --offline when the whole repo is in the cache",
     )
 
 
 def cache_trouble(error: OSError, about: About) -> PorterError:
     if error.errno in DISK_FULL:
         return HubError(
-            f"no space left for {about.what()} in {constants.HF_HUB_CACHE}", hint="free space or set HF_HOME"
+            f"no space left for {about.what()} in {constants.HF_HUB_CACHE}",
+            hint=f"free space or set HF_HOME, then {AGAIN}",
         )
     if error.errno is not None:
         return HubError(f"the cache {constants.HF_HUB_CACHE} cannot be used: {error.strerror}", hint="set HF_HOME")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, TypeVar
 
@@ -41,6 +44,7 @@ def prepare() -> None:
     hooks = {**usual.event_hooks, "response": [*usual.event_hooks.get("response", []), refuse_busy]}
     set_client_factory(lambda: kind(event_hooks=hooks, follow_redirects=True, timeout=TIMEOUT))
     disable_progress_bars()
+    warnings.filterwarnings("ignore", module="huggingface_hub")
     hub_logging.set_verbosity_error()
 
 
@@ -49,9 +53,16 @@ def refuse_busy(response: Any) -> None:
         raise Busy(response.status_code, seconds(response.headers.get("Retry-After")))
 
 
-def seconds(header: str | None) -> float | None:
-    """`Retry-After` in seconds; the form with a date is treated as absent."""
-    return float(header) if header is not None and header.strip().isdigit() else None
+def seconds(header: str | None, now: datetime | None = None) -> float | None:
+    """`Retry-After` in seconds from now; it is a number or an HTTP date, and None when it is neither."""
+    text = (header or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        until = parsedate_to_datetime(text)
+        return max((until - (now or datetime.now(timezone.utc))).total_seconds(), 0.0)
+    except (TypeError, ValueError, OverflowError):  # TypeError: a date without its zone, or none at all
+        return None
 
 
 def patiently(action: Callable[[], Result], tries: int = TRANSPORT_TRIES) -> Result:
