@@ -6,10 +6,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 from porter.facts.code import CodeReading, methods
 from porter.facts.towers import TowerReading, read_tower
 from porter.source.interpreter import Stop, TowerShape
+from porter.source.pooling import ADAPTIVE, POOLED, POOLS
 from porter.source.tensors import Axis, Features, Pixels, TowerOutput, shuffle_kind, token_order
 from porter.source.values import ClassRef, Function, Instance, Layer, Src, Val
 
@@ -29,6 +31,7 @@ NAMES = (
     "pixel",
     "embed",
 )
+POOLING = (*POOLS, *ADAPTIVE, "interpolate", "mean")
 SKIP = ("__init__", "generate", "chat", "batch_chat", "from_pretrained", "get_input_embeddings", "set_input_embeddings")
 PIXEL_WORDS = ("pixel", "image", "tile", "patch", "frames", "x")
 
@@ -49,7 +52,9 @@ class FeaturePath:
     pixel_ops: tuple[tuple[str, str], ...] = ()
     opaque: bool = False
     lost: str = ""
-    """A layer behind the last one that was followed: the path goes on, in code that could not be."""
+    """A layer behind the last one that was followed, or what else shows that the path goes on unseen."""
+    others: tuple[TowerReading, ...] = ()
+    """Further towers whose features stand beside the first one's."""
 
 
 def read_features(reading: CodeReading, image_size: int | None, text_width: int | None) -> FeaturePath | None:
@@ -69,7 +74,7 @@ def read_features(reading: CodeReading, image_size: int | None, text_width: int 
     run.tower = shape
     best: tuple[int, FeaturePath] | None = None
     for owner, node, instance in candidates(reading):
-        found = _follow(reading, owner_function(owner, node, instance), node, towers)
+        found = _follow(reading, owner_function(owner, node, instance), node, towers, text_width)
         if found is None:
             continue
         score = _score(found.features, text_width) - (200 if found.lost else 0)
@@ -123,7 +128,11 @@ def pixel_argument(node: ast.FunctionDef) -> str | None:
 
 
 def _follow(
-    reading: CodeReading, function: Function, node: ast.FunctionDef, towers: dict[int, TowerReading]
+    reading: CodeReading,
+    function: Function,
+    node: ast.FunctionDef,
+    towers: dict[int, TowerReading],
+    text_width: int | None,
 ) -> FeaturePath | None:
     run = reading.run
     argument = pixel_argument(node)
@@ -141,22 +150,32 @@ def _follow(
     run.budget = before - (spent_from - max(run.budget, 0))
     ends = [item for item in run.captured if item.steps or item.dropped]
     end = _features_of(result) or (ends[-1] if ends else None) or (run.captured[-1] if run.captured else None)
-    tower = next((item for item in towers.values() if item.called), None)
-    if end is None or tower is None:
+    if end is None:
         return None
     last = max([end, *ends], key=lambda item: len(item.steps))
-    ops = run.pixel_ops.get(id(tower.module), ())
+    used = [item for key in last.towers if (item := towers.get(key)) is not None]
+    if not used:
+        return None
+    lost = "" if _features_of(result) is last else _lost(run.blind, last, node.name)
     return FeaturePath(
         last,
-        tower,
+        used[0],
         node.name,
         function.file,
         (Src(function.file, f"line {node.lineno}", f"def {node.name}"),),
         _sources(last.layer_sources),
-        ops,
-        id(tower.module) in run.opaque,
-        "" if _features_of(result) is last else _lost(run.blind, last, node.name),
+        run.pixel_ops.get(id(used[0].module), ()),
+        any(id(tower.module) in run.opaque for tower in used),
+        lost or _other_width(last, text_width),
+        tuple(used[1:]),
     )
+
+
+def _other_width(features: Features, text_width: int | None) -> str:
+    """Features that are not as wide as the language model go on somewhere; "" when they fit, or nothing tells."""
+    width = features.shape[-1] if features.axes else None
+    fits = text_width is None or width == text_width
+    return "" if fits else f"the language model ({text_width} wide; the last features seen are {width})"
 
 
 def _lost(blind: list[str], features: Features, method: str) -> str:
@@ -200,12 +219,22 @@ def operations(path: FeaturePath) -> list[dict[str, object]]:
         ops.append({"op": "pixel_arithmetic", "steps": [list(step) for step in path.pixel_ops]})
     features = path.features
     ops.append(
-        {"op": "tower", "attr": path.tower.attr.rpartition(".")[2], "layer": features.layer, "output": features.output}
+        {
+            "op": "tower",
+            "attr": path.tower.attr.rpartition(".")[2],
+            "layer": layer_of(features),
+            "output": features.output,
+        }
     )
     if features.dropped or features.dropped_end:
         ops.append({"op": "drop_tokens", "count": features.dropped, "from_end": features.dropped_end})
     ops.extend(_arranged(path))
     return ops
+
+
+def layer_of(features: Features) -> int | list[int] | None:
+    """Which hidden state the features are, or which ones side by side."""
+    return list(features.layer) if isinstance(features.layer, tuple) else features.layer
 
 
 def _arranged(path: FeaturePath) -> list[dict[str, object]]:
@@ -216,7 +245,11 @@ def _arranged(path: FeaturePath) -> list[dict[str, object]]:
     layers: list[dict[str, object]] = []
     order, mixed = None, False  # behind a Linear only the order of tokens is left to see
     for axes, step in [*_arrangements(path.features), (path.features.axes, None)]:
-        kind = previous if mixed and token_order(axes) == order else shuffle_kind(axes, grid)
+        if step is not None and step["op"] in POOLING and not layers:
+            ops.append(_pool(step))
+            continue
+        same = is_pooled(axes) or (mixed and token_order(axes) == order)
+        kind = previous if same else shuffle_kind(axes, grid)
         order, mixed = token_order(axes), step is not None and (mixed or step["op"] == "Linear")
         if kind != previous and not (layers and step is None and kind is None):
             ops.extend([{"op": "connector", "layers": layers}] if layers else [])
@@ -230,6 +263,29 @@ def _arranged(path: FeaturePath) -> list[dict[str, object]]:
     if layers:
         ops.append({"op": "connector", "layers": layers})
     return ops
+
+
+def is_pooled(axes: tuple[Axis, ...]) -> bool:
+    """Whether tokens were averaged, convolved or asked for by queries: none of the tower's own is left."""
+    return any(piece.axis == POOLED for axis in axes for piece in axis)
+
+
+def merge_ratio(path: FeaturePath, shuffle: dict[str, object] | None) -> float | None:
+    """The side of the merged grid over the tower's; None where the tokens are no such grid, or the end was not seen."""
+    grid = path.tower.shape.grid if path.tower.shape is not None else 0
+    if shuffle is not None:
+        ratio = shuffle.get("ratio")
+        return ratio if isinstance(ratio, (int, float)) else None
+    if path.lost or not is_pooled(path.features.axes):
+        return None if path.lost else 1.0
+    side = prod(path.features.shape[1:-1]) ** 0.5
+    queries = any(str(step["op"]).lower().endswith("attention") for step in path.features.steps)
+    return side / grid if grid and side.is_integer() and not queries else None
+
+
+def _pool(step: dict[str, object]) -> dict[str, object]:
+    shown = {key: value for key, value in step.items() if key in ("kernel", "stride", "size", "dim")}
+    return {"op": "pool", "kind": step["op"], **shown}
 
 
 def _arrangements(features: Features) -> list[tuple[tuple[Axis, ...], dict[str, object]]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from porter.facts.code import CodeReading, class_of, entry_for
 from porter.facts.configs import Configs, Found, evidence, found_from
-from porter.facts.features import FeaturePath, operations
+from porter.facts.features import FeaturePath, layer_of, merge_ratio, operations
 from porter.facts.image_functions import code_value
 from porter.facts.model import Confidence, Fact
 from porter.facts.pixels import constant_of, named_constant, per_channel, resample_name, rescale_fact, scheme_fact
@@ -115,8 +115,7 @@ def _shuffle_facts(configs: Configs, path: FeaturePath | None, shuffle: dict[str
         return
     shown = evidence(path.sources)
     version = shuffle.get("version") if shuffle else None
-    ratio = shuffle.get("ratio") if shuffle else 1.0
-    ratio_value: JSON = ratio if isinstance(ratio, (int, float)) else None
+    ratio_value: JSON = merge_ratio(path, shuffle)
     source = _stated(configs, "downsample_ratio", ratio_value)
     sure = Confidence.LIKELY if path.lost else Confidence.CERTAIN
     seen = sure if ratio_value is not None else Confidence.UNKNOWN
@@ -134,7 +133,8 @@ def _shuffle_facts(configs: Configs, path: FeaturePath | None, shuffle: dict[str
 
 def _layer_fact(configs: Configs, path: FeaturePath) -> Fact:
     """The layer of the tower whose output is taken, and where it is stated."""
-    layer: JSON = list(path.features.layer) if isinstance(path.features.layer, tuple) else path.features.layer
+    listed = layer_of(path.features)
+    layer: JSON = [*listed] if isinstance(listed, list) else listed
     in_json = any(source.file.endswith(".json") for source in path.layer_sources)
     stated = path.layer_sources if in_json else _stated(configs, "select_layer", layer)
     _remember(configs, "select_layer", layer, stated)

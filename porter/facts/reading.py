@@ -149,7 +149,10 @@ def feature_path(configs: Configs) -> FeaturePath | None:
 def part_facts(configs: Configs, path: FeaturePath | None) -> list[Fact]:
     snapshot, code = configs.snapshot, configs.code
     layout = layout_of(configs)
-    tower = tower_fact(configs, layout, path.tower if path is not None else None, path.file if path is not None else "")
+    file = path.file if path is not None else ""
+    tower = tower_fact(configs, layout, path.tower if path is not None else None, file)
+    for other in path.others if path is not None else ():
+        tower = _beside(tower, tower_fact(configs, layout, other, file))
     connector = connector_fact(configs, layout, path)
     language = language_fact(configs, layout, language_module(code))
     return [
@@ -166,6 +169,14 @@ def part_facts(configs: Configs, path: FeaturePath | None) -> list[Fact]:
         _path_fact(path),
         Fact("config_map", None, Confidence.UNKNOWN, about="tree", note="made when a family is matched"),
     ]
+
+
+def _beside(first: Fact, other: Fact) -> Fact:
+    """Two towers whose features stand side by side, as one fact."""
+    values = [item for fact in (first, other) if isinstance(fact.value, list) for item in fact.value]
+    sure = max((first.confidence, other.confidence), key=list(Confidence).index)
+    note = "; ".join(part for part in (first.note, other.note) if part)
+    return replace(first, value=values, confidence=sure, evidence=(*first.evidence, *other.evidence), note=note)
 
 
 def _key(name: str, configs: Configs, scope: Scope) -> Fact:

@@ -69,7 +69,9 @@ def _followed(path: FeaturePath | None) -> int | None:
     """The number of tokens at the end of the way through the code, where that end is the connector's."""
     if path is None or len(path.features.axes) < 2 or not path.features.steps or path.lost:
         return None
-    return prod(size for size in path.features.shape[:-1])
+    if path.tower.shape is None or path.tower.shape.nominal:
+        return None
+    return prod(path.features.shape[:-1])
 
 
 def _from_code(count: int, path: FeaturePath, stated: Found | None, facts: Mapping[str, Fact]) -> list[Fact]:

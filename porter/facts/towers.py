@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isqrt, prod
+from typing import Any
 
 from porter.facts.synonyms import HEADS, HIDDEN, IMAGE_SIZE, LAYERS, PATCH_SIZE
 from porter.source.attributes import attribute
+from porter.source.inside import CONVOLUTIONS
 from porter.source.interpreter import Frame, Interpreter, TowerShape, is_unknown
-from porter.source.layers import children, parameters
-from porter.source.values import Instance, Layer, Val, plain
+from porter.source.layers import children, parameters, patch_side
+from porter.source.values import Instance, Layer, Src, Val, merge_sources, plain, unknown
 
+NOMINAL_GRID = 16
+GRID_WORDS = ("grid", "thw", "cu_seqlens", "image_sizes", "spatial_shapes", "tgt_sizes")
+HEAD_NAMES = ("num_heads", "heads", "n_heads", "num_attention_heads", "n_head", "nhead", "head_count", "nheads")
 CLASS_TOKENS = ("class_embedding", "cls_token", "class_token", "cls_embedding", "cls_embed", "class_embeds")
 KIND_BY_CLASS = (
     ("siglip2", "siglip2"),
@@ -59,7 +66,8 @@ class TowerReading:
     has_cls: bool | None = None
     names: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
     values: dict[str, Val] = field(default_factory=dict)
-    called: bool = True
+    native: bool = False
+    """Takes images of any size: its forward is told the grid of each."""
 
 
 def config_of(module: Instance | Layer) -> Val | None:
@@ -101,25 +109,128 @@ def read_tower(run: Interpreter, module: Instance | Layer, image_size: int | Non
             tower.values[name] = value
     if isinstance(module, Instance):
         tower.names = parameters(run, module)
+        tower.native = takes_grid(run, module)
         _from_layers(run, tower)
     tower.kind = kind_of(tower)
-    tower.has_cls = _class_token(tower)
+    tower.has_cls = _class_token(tower) if tower.has_cls is None else tower.has_cls
     tower.shape = _shape(tower, image_size)
     return tower
 
 
+def takes_grid(run: Interpreter, module: Instance) -> bool:
+    """Whether the forward asks for the grid of each image beside the pixels."""
+    found = run.find_method(module.cls, "forward")
+    spec = found[1].args if found is not None else None
+    names = [a.arg for a in [*spec.posonlyargs, *spec.args, *spec.kwonlyargs]] if spec is not None else []
+    return any(word in name.lower() for name in names for word in GRID_WORDS)
+
+
 def _from_layers(run: Interpreter, tower: TowerReading) -> None:
-    """Width, patch size and depth from the layers themselves, where the config spells them in a way of its own."""
-    for module in _descend(run, tower.module, 4):
-        if not isinstance(module, Layer):
+    """Sizes from the layers themselves, which win over config keys that only look like theirs."""
+    patch = patch_embedding(run, tower.module)
+    if patch is not None:
+        tower.values["patch_size"], tower.values["hidden_size"] = patch
+    width = plain(tower.values.get("hidden_size"))
+    lists = [m for m in _descend(run, tower.module, 4) if isinstance(m, Layer) and m.cls.name == "ModuleList"]
+    blocks = max(lists, key=lambda layer: len(layer.items), default=None)
+    if blocks is not None and len(blocks.items) > 1:
+        stated = tower.values.get("layers")
+        if stated is None or plain(stated) != len(blocks.items):
+            tower.values["layers"] = Val(len(blocks.items), (blocks.place,))
+    heads = _heads(run, blocks or tower.module, width)
+    if heads is not None:
+        tower.values["heads"] = heads
+    side = plain(tower.values.get("patch_size"))
+    grid = _grid(tower, width)
+    if grid is not None:
+        tower.has_cls = bool(grid[1])
+    if grid is not None and isinstance(side, int):
+        seen = tower.values.get("image_size")
+        if seen is None or not isinstance(plain(seen), int) or plain(seen) // side != grid[0]:
+            tower.values["image_size"] = Val(grid[0] * side, (Src(*_place(tower), "the number of positions"),))
+
+
+def patch_embedding(run: Interpreter, module: object) -> tuple[Val, Val] | None:
+    """(patch side, width) of the chain of convolutions before the blocks, or of a Linear over flattened patches."""
+    chain: list[tuple[Val, Val]] = []
+    for layer in _before_blocks(run, module, 4):
+        side = patch_side(layer)
+        if side is not None and not chain:
+            return Val(side, (layer.place,)), _argument(layer, 1, "out_features") or unknown("width")
+        into, out = layer.argument(0, "in_channels"), _argument(layer, 1, "out_channels")
+        step = _argument(layer, 3, "stride") or _argument(layer, 2, "kernel_size")
+        if layer.cls.name not in CONVOLUTIONS or out is None or step is None:
             continue
-        if module.cls.name == "Conv2d":
-            for name, index, keyword in (("hidden_size", 1, "out_channels"), ("patch_size", 2, "kernel_size")):
-                given = module.kwargs.get(keyword) or (module.args[index] if index < len(module.args) else None)
-                if given is not None and isinstance(plain(given), int):
-                    tower.values.setdefault(name, given)
-        if module.cls.name == "ModuleList" and len(module.items) > 1:
-            tower.values.setdefault("layers", Val(len(module.items), (module.place,)))
+        if not isinstance(_single(step), int):
+            return None
+        if not chain or into == plain(chain[-1][1]):
+            chain.append((step, out))
+    if not chain:
+        return None
+    total = prod(_single(step) for step, _ in chain)
+    return (chain[0][0] if len(chain) == 1 else Val(total, merge_sources(s for s, _ in chain))), chain[-1][1]
+
+
+def _single(value: Val) -> Any:
+    """The side of a square kernel or stride."""
+    inner = plain(value)
+    square = isinstance(inner, list) and len(inner) > 0 and len(set(map(str, inner[-2:]))) == 1
+    return inner[-1] if square else inner
+
+
+def _argument(layer: Layer, index: int, keyword: str) -> Val | None:
+    return layer.kwargs.get(keyword) or (layer.args[index] if index < len(layer.args) else None)
+
+
+def _before_blocks(run: Interpreter, module: object, depth: int) -> Iterator[Layer]:
+    """The layers of a module in the order in which it makes them, without the lists of blocks."""
+    for _, child in children(run, module):
+        if isinstance(child, Layer) and child.cls.name == "ModuleList":
+            continue
+        if isinstance(child, Layer):
+            yield child
+        if depth:
+            yield from _before_blocks(run, child, depth - 1)
+
+
+def _heads(run: Interpreter, module: object, width: object) -> Val | None:
+    """The number of heads that the attention of a block is built with."""
+    for child in _descend(run, module, 4):
+        if isinstance(child, Layer) and child.cls.name == "MultiheadAttention":
+            return _argument(child, 1, "num_heads")
+        if not isinstance(child, Instance):
+            continue
+        for name, value in child.attrs.items():
+            count = value.value
+            named = name.lower().strip("_") in HEAD_NAMES
+            if named and isinstance(count, int) and isinstance(width, int) and count > 0 and width % count == 0:
+                return value
+    return None
+
+
+def _grid(tower: TowerReading, width: object) -> tuple[int, int] | None:
+    """The side of the patch grid, and 1 for a class token, from a table of learnt positions of the tower's width."""
+    tables = [(name, shape) for name, shape in tower.names.items() if shape is not None and _is_table(name, shape)]
+    for _, shape in sorted(tables, key=lambda item: "pos" not in item[0].lower()):
+        count = shape[-2]
+        for extra in (0, 1):
+            side = isqrt(count - extra) if shape[-1] == width and count > extra else 0
+            if side > 1 and side * side == count - extra:
+                return side, extra
+    return None
+
+
+def _is_table(name: str, shape: tuple[int, ...]) -> bool:
+    """A parameter beside the blocks that may hold one row per position; a Linear's weight may not."""
+    beside = not any(part.isdigit() for part in name.split("."))
+    named = "pos" in name.lower() or not name.endswith(".weight")
+    whole = len(shape) >= 2 and all(isinstance(size, int) for size in shape) and prod(shape[:-2]) == 1
+    return beside and named and whole
+
+
+def _place(tower: TowerReading) -> tuple[str, str]:
+    module = tower.module
+    return (module.cls.file, f"line {module.cls.node.lineno}") if isinstance(module, Instance) else ("", "")
 
 
 def _descend(run: Interpreter, module: object, depth: int) -> list[object]:
@@ -175,7 +286,11 @@ def _shape(tower: TowerReading, image_size: int | None) -> TowerShape | None:
     size = plain(tower.values.get("image_size", image_size))
     size = size[0] if isinstance(size, list) and size else size
     patch = patch[0] if isinstance(patch, list) and patch else patch
-    if not isinstance(hidden, int) or not isinstance(patch, int) or not isinstance(size, int) or patch <= 0:
+    if not isinstance(hidden, int) or not isinstance(patch, int) or patch <= 0:
         return None
     layers = plain(tower.values.get("layers"))
-    return TowerShape(size // patch, 1 if tower.has_cls else 0, hidden, layers if isinstance(layers, int) else None)
+    depth = layers if isinstance(layers, int) else None
+    extra = 1 if tower.has_cls else 0
+    if tower.native or not isinstance(size, int):
+        return TowerShape(NOMINAL_GRID, extra, hidden, depth, nominal=True)
+    return TowerShape(size // patch, extra, hidden, depth)

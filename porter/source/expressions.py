@@ -14,7 +14,7 @@ from porter.source.codebase import External, snippet, where
 from porter.source.interpreter import Frame, is_unknown
 from porter.source.statements import assign, iterable, truth
 from porter.source.subscripts import subscript
-from porter.source.tensors import Features, Pixels
+from porter.source.tensors import Features, Pixels, combined
 from porter.source.values import (
     ConstTensor,
     Function,
@@ -145,6 +145,8 @@ def _tensor_arithmetic(run: Interpreter, node: ast.BinOp, left: Val, right: Val)
                 run.captured.append(holder)
                 return holder
             step: dict[str, object] = {"op": "arithmetic", "text": snippet(node), "line": node.lineno}
+            if isinstance(other, Features):
+                return combined(left.value, right.value, step)
             return layers.stepped(holder, step)
         if isinstance(holder, ConstTensor):
             return ConstTensor(holder.shape, None, holder.name)

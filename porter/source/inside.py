@@ -7,6 +7,7 @@ cannot be followed to a known number of tokens stays opaque as a whole.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 from porter.source.interpreter import TowerShape
@@ -79,13 +80,25 @@ def step_inside(run: Interpreter, module: Instance | Layer, values: list[Val]) -
     if inside is None:
         return None
     if isinstance(module, Layer):
-        pixels = any(isinstance(value.value, Pixels) for value in values)
-        return Val(patches(inside.shape)) if pixels and module.cls.name in CONVOLUTIONS else None
+        return _embedded(module, values, inside.shape)
     features = next((value for value in values if isinstance(value.value, Features)), None)
     if features is None or id(module) not in inside.blocks or not isinstance(features.value, Features):
         return None
-    passed = (features.value.layer or 0) + 1
+    seen = features.value.layer
+    passed = (seen if isinstance(seen, int) else 0) + 1
     return Val(replace(features.value, layer=passed, steps=()), features.src)
+
+
+def _embedded(layer: Layer, values: list[Val], shape: TowerShape) -> Val | None:
+    """The patch embedding: the first convolution or Linear on pixels; later convolutions before the blocks are
+    part of it."""
+    pixels = any(isinstance(value.value, Pixels) for value in values)
+    if pixels and layer.cls.name in CONVOLUTIONS:
+        return Val(patches(shape))
+    if pixels and layer.cls.name == "Linear":
+        return Val(Features((fresh("batch", 1), fresh("token", shape.grid**2), fresh("channel", shape.hidden)), 0))
+    early = next((v for v in values if isinstance(v.value, Features) and v.value.layer == 0), None)
+    return early if layer.cls.name in CONVOLUTIONS else None
 
 
 def _result(result: Val, shape: TowerShape) -> Val | None:
@@ -113,15 +126,20 @@ def _plain_output(output: Layer, shape: TowerShape) -> bool:
 
 def _settle(features: Features, shape: TowerShape) -> Features | None:
     """Count the layer from the end, keep what was dropped, and name the output; None when the tokens do not add up."""
-    if len(features.axes) != 3 or not shape.layers:
+    if not shape.layers or not isinstance(features.layer, int) or not _whole(features, shape):
         return None
-    tokens = features.shape[1]
-    full = shape.grid**2 + shape.extra
-    if tokens + features.dropped + features.dropped_end != full or features.axes[1] != fresh("token", tokens):
-        return None
-    layer = (features.layer or 0) - shape.layers - 1
+    layer = features.layer - shape.layers - 1
     normed = any(str(step["op"]).endswith("Norm") for step in features.steps)
     other = [step for step in features.steps if not str(step["op"]).endswith("Norm")]
     if other or (normed and layer != -1):
         return None
     return replace(features, layer=layer, steps=(), output="last_hidden_state" if layer == -1 else "hidden_states")
+
+
+def _whole(features: Features, shape: TowerShape) -> bool:
+    """Whether every token is there, or known to be dropped; merged ones may stand in the channels."""
+    full = shape.grid**2 + shape.extra
+    if len(features.axes) == 3 and features.axes[1] == fresh("token", features.shape[1]):
+        return features.shape[1] + features.dropped + features.dropped_end == full
+    sizes = [piece.size for axis in features.axes for piece in axis if piece.axis == "token"]
+    return len(features.axes) in (2, 3) and not features.dropped and not shape.extra and prod(sizes) == full

@@ -40,12 +40,16 @@ MODULE_BASES = ("Module", "PreTrainedModel", "ForCausalLM", "ForConditionalGener
 @dataclass(frozen=True, slots=True)
 class TowerShape:
     """What a tower gives: a square grid of tokens, `extra` tokens before them, their width, and the number of
-    layers."""
+    layers.
+
+    `nominal`: no image size is known, so that the grid is only there to follow the rearrangement of its tokens.
+    """
 
     grid: int
     extra: int
     hidden: int
     layers: int | None
+    nominal: bool = False
 
 
 class Stop(Exception):

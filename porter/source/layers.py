@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isqrt
 from typing import TYPE_CHECKING
 
 from porter.source.interpreter import is_unknown
-from porter.source.tensors import Features, Pixels, TowerOutput, axis_size, fresh
+from porter.source.pooling import ADAPTIVE, CONVOLUTIONS, POOLS, adaptive, interpolated, pooled, queried, unfolded
+from porter.source.tensors import Features, Pixels, ShapeError, TowerOutput, axis_size, flatten, fresh, reshape
 from porter.source.values import ConstTensor, Function, Instance, Layer, Src, Val, plain, unknown
 
 if TYPE_CHECKING:
@@ -48,7 +50,10 @@ def call_module(
         if run.inside is None and (isinstance(module, Layer) or is_tower(run, module)):
             return _tower(run, module, pixels, place, args, kwargs)
     elif not any(isinstance(value.value, (Features, TowerOutput)) for value in values):
-        if isinstance(module, Layer) and module.cls.name.endswith(("Linear", *NORMS)) and len(run.blind) < 200:
+        constant = _on_constant(module, values)
+        if constant is not None:
+            return constant
+        if len(run.blind) < 200 and (isinstance(module, Layer) and holds_weights(module)):
             run.blind.append(module.path)
         return unknown(place.text, f"{place.file} {place.where}")
     if isinstance(module, Layer):
@@ -76,10 +81,17 @@ def _tower(
 
         followed = follow(run, module, shape, args, kwargs)
         if followed is not None:
-            return Val(followed.value, (place, *pixels.src[:2]))
+            return Val(of_tower(followed.value, id(module)), (place, *pixels.src[:2]))
         run.opaque.add(id(module))
-    last = Features(axes, -1, "last_hidden_state")
+    last = Features(axes, -1, "last_hidden_state", towers=(id(module),))
     return Val(TowerOutput(last, shape.layers, pixels.value.ops), (place, *pixels.src[:2]))
+
+
+def of_tower(output: object, tower: int) -> object:
+    """What a tower gave, marked as its."""
+    if isinstance(output, TowerOutput):
+        return replace(output, last=replace(output.last, towers=(tower,)))
+    return replace(output, towers=(tower,)) if isinstance(output, Features) else output
 
 
 def children(run: Interpreter, module: object) -> list[tuple[str, object]]:
@@ -100,12 +112,27 @@ def _is_child(run: Interpreter, child: object) -> bool:
     return isinstance(child, Instance) and not run.is_config(child.cls)
 
 
-def has_patch_conv(run: Interpreter, module: object, depth: int = 3) -> bool:
-    """A convolution over patches somewhere near the top of the module."""
+def patch_side(layer: Layer) -> int | None:
+    """The side of the patches that a Linear over flattened RGB patches takes (of two frames too); None for another."""
+    into = layer.argument(0, "in_features") if layer.cls.name == "Linear" else None
+    if not isinstance(into, int) or not 48 <= into < 1 << 20:
+        return None
+    for frames in (1, 2):
+        side = isqrt(into // (3 * frames))
+        if 3 * frames * side * side == into:
+            return side
+    return None
+
+
+def has_patch_conv(run: Interpreter, module: object, depth: int = 3, linear: bool = True) -> bool:
+    """A convolution over patches somewhere near the top of the module, or a Linear over them outside its blocks."""
     for _, child in children(run, module):
         if isinstance(child, Layer) and child.cls.name in ("Conv2d", "Conv2dLayer", "Conv3d"):
             return True
-        if depth and has_patch_conv(run, child, depth - 1):
+        if linear and isinstance(child, Layer) and patch_side(child) is not None:
+            return True
+        blocks = isinstance(child, Layer) and child.cls.name == "ModuleList"
+        if depth and has_patch_conv(run, child, depth - 1, linear and not blocks):
             return True
     return False
 
@@ -147,7 +174,87 @@ def call_layer(
         return current
     if layer.cls.name in INERT_LAYERS:
         return Val(features, value.src)
-    return Val(_leaf(features, layer), (*value.src[:6], layer.place))
+    if layer.cls.name == "MultiheadAttention":
+        return _attention(layer, features, args, kwargs, place)
+    try:
+        done = _resizing(features, layer) or _leaf(features, layer)
+    except (ShapeError, IndexError, TypeError, ZeroDivisionError):
+        return unknown(place.text, f"{place.file} {place.where}")
+    return Val(done, (*value.src[:6], layer.place))
+
+
+def holds_weights(layer: Layer) -> bool:
+    """Whether a layer stores anything, as far as its class tells."""
+    name = layer.cls.name
+    if name in ("Sequential", "ModuleList"):
+        return any(isinstance(item.value, Layer) and holds_weights(item.value) for item in layer.items)
+    return name.endswith(("Linear", *NORMS, *CONVOLUTIONS))
+
+
+def _on_constant(module: Instance | Layer, values: list[Val]) -> Val | None:
+    """A Linear or a norm on a parameter (learnt queries): another constant."""
+    inner = values[0].value if len(values) == 1 else None
+    if not isinstance(module, Layer) or not isinstance(inner, ConstTensor) or not inner.shape:
+        return None
+    if module.cls.name == "Linear":
+        out = module.argument(1, "out_features")
+        return Val(ConstTensor((*inner.shape[:-1], out), None, inner.name)) if isinstance(out, int) else None
+    return values[0] if module.cls.name.endswith(NORMS) else None
+
+
+def _attention(layer: Layer, features: Features, args: list[Val], kwargs: dict[str, Val], place: Src) -> Val:
+    """`nn.MultiheadAttention(query, key, value)`: (output, weights)."""
+    query = args[0].value if args else kwargs["query"].value if "query" in kwargs else None
+    query = query.last if isinstance(query, TowerOutput) else query
+    batched = [*args[1:], *(kwargs[name] for name in ("key", "value") if name in kwargs)]
+    source = next((v.value for v in batched if isinstance(v.value, Features)), features)
+    details = {"attr": layer.path, "line": layer.place.where, "file": layer.place.file}
+    width = layer.argument(0, "embed_dim")
+    if not isinstance(query, (Features, ConstTensor)):
+        return unknown(place.text, f"{place.file} {place.where}")
+    try:
+        done = queried(query, source, width, "MultiheadAttention", **details)
+    except ShapeError:
+        return unknown(place.text, f"{place.file} {place.where}")
+    return Val([Val(done, (layer.place,)), unknown("attention weights")], (layer.place,))
+
+
+def _resizing(features: Features, layer: Layer) -> Features | None:
+    """Layers that change how many tokens there are, or cut blocks; None for any other.
+
+    Raises: ShapeError when their numbers do not fit.
+    """
+    name, line = layer.cls.name, layer.place.where
+    details: dict[str, object] = {"attr": layer.path, "line": line, "file": layer.place.file}
+    if name in CONVOLUTIONS:
+        return _convolved(features, layer, details)
+    if name in POOLS:
+        kernel, stride = layer.argument(0, "kernel_size"), layer.argument(1, "stride")
+        return pooled(features, kernel, stride, layer.argument(2, "padding"), name, **details)
+    if name in ADAPTIVE:
+        return adaptive(features, layer.argument(0, "output_size"), name, **details)
+    if name == "Upsample":
+        return interpolated(features, layer.argument(0, "size"), layer.argument(1, "scale_factor"))
+    if name == "Unfold":
+        return unfolded(features, layer.argument(0, "kernel_size"), layer.argument(3, "stride"))
+    if name == "PixelUnshuffle":
+        factor = layer.argument(0, "downscale_factor")
+        cut = unfolded(features, factor, factor)
+        n, _, h, w = features.shape
+        return reshape(cut, (n, cut.shape[1], h // factor, w // factor))
+    if name == "Flatten":
+        return flatten(features, layer.argument(0, "start_dim", 1), layer.argument(1, "end_dim", -1))
+    return None
+
+
+def _convolved(features: Features, layer: Layer, details: dict[str, object]) -> Features:
+    out, padding = layer.argument(1, "out_channels"), layer.argument(4, "padding")
+    if not isinstance(out, int) or isinstance(padding, str):
+        raise ShapeError(layer.cls.name)
+    stride = layer.argument(3, "stride", 1)
+    shown = {**details, "in": layer.argument(0, "in_channels"), "out": out}
+    done = pooled(features, layer.argument(2, "kernel_size"), stride, padding, layer.cls.name, **shown)
+    return done.with_axes([done.axes[0], fresh("channel", out), *done.axes[2:]])
 
 
 def _leaf(features: Features, layer: Layer) -> Features:

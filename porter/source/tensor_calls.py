@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from porter.source import layers, outside
 from porter.source.inside import with_class_token
+from porter.source.pooling import POOLING_FUNCTIONS, POOLING_METHODS
 from porter.source.rearrange import einsum, rearrange
 from porter.source.tensors import (
     Features,
     Pixels,
     ShapeError,
     TowerOutput,
+    combined,
     concatenate,
     flatten,
     permute,
     reshape,
+    side_by_side,
     transpose,
 )
 from porter.source.values import ConstTensor, Src, Val, plain
@@ -59,6 +62,8 @@ def _shaping(shaper: Shaper) -> Handler:
 def _const_shape(tensor: ConstTensor, numbers: list[int] | None, text: str) -> tuple[int, ...] | None:
     """The shape of a constant after a view or reshape to known sizes."""
     count = prod(tensor.shape) if tensor.shape is not None else len(tensor.data or ())
+    if "unsqueeze(" in text:
+        return tensor.shape
     if not numbers or not any(word in text for word in ("view(", "reshape(")) or not count:
         return None
     known = prod(size for size in numbers if size != -1)
@@ -109,6 +114,8 @@ def _arithmetic(symbol: str) -> Handler:
         )
         if isinstance(subject, Pixels):
             return Val(Pixels(subject.shape, (*subject.ops, (symbol, operand))), args[0].src)
+        if isinstance(subject, Features) and isinstance(other, Features):
+            return Val(combined(subject, other, {"op": "arithmetic", "text": place.text, "line": place.where}))
         if isinstance(subject, Features):
             return Val(
                 layers.stepped(subject, {"op": "arithmetic", "text": place.text, "line": place.where}), args[0].src
@@ -171,9 +178,19 @@ def _cat(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, 
     if len(parts) != len(items) or not isinstance(axis, int):
         return None
     try:
-        return Val(concatenate(parts, axis), items[0].src)
+        return Val(_joined(parts, axis), items[0].src)
     except (ShapeError, IndexError, ZeroDivisionError):
         return None
+
+
+def _joined(parts: list[Features], axis: int) -> Features:
+    """Slices of one tensor, or else channels of several side by side."""
+    try:
+        if all(part.towers == parts[0].towers for part in parts):
+            return concatenate(parts, axis)
+    except ShapeError:
+        pass
+    return side_by_side(parts, axis)
 
 
 def _class_token_joined(run: Interpreter, items: list[Val], axis: object) -> Val | None:
@@ -226,6 +243,11 @@ def _filled(number: float | None) -> Handler:
     return handler
 
 
+def _const_only(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:
+    """`query.expand(b, -1, -1)`: the rows and columns of a parameter stay what they were."""
+    return args[0] if args and isinstance(args[0].value, ConstTensor) else None
+
+
 INERT = [
     "contiguous",
     "to",
@@ -274,12 +296,16 @@ TENSOR_METHODS: dict[str, Handler] = {
     "mul": _arithmetic("mul"),
     "div": _arithmetic("div"),
     "div_": _arithmetic("div"),
+    "expand": _const_only,
+    "repeat": _const_only,
+    **POOLING_METHODS,
 }
 FUNCTIONS: dict[str, Handler] = {
     **{
         f"torch.{name}": TENSOR_METHODS[name]
         for name in ("reshape", "permute", "transpose", "flatten", "squeeze", "unsqueeze")
     },
+    **POOLING_FUNCTIONS,
     "torch.cat": _cat,
     "torch.concat": _cat,
     "torch.tensor": _tensor,

@@ -34,13 +34,16 @@ class Features:
     """Image features [batch, tokens, channels] after the tower. `steps` records the layers passed, in order."""
 
     axes: tuple[Axis, ...]
-    layer: int | None = None
+    layer: int | tuple[int, ...] | None = None
+    """Which hidden state; a tuple where several stand side by side in the channels."""
     output: str = "last_hidden_state"
     dropped: int = 0
     dropped_end: int = 0
     offset: int = 0
     layer_sources: tuple[object, ...] = ()
     steps: tuple[dict[str, object], ...] = field(default_factory=tuple)
+    towers: tuple[int, ...] = ()
+    """Identities of the towers whose features stand side by side in the channels, when they are several."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -205,6 +208,42 @@ def concatenate(tensors: Sequence[Features], axis: int) -> Features:
     at = axis % len(first.axes)
     axes = (*first.axes[:at], (*pieces, *first.axes[at]), *first.axes[at + 1 :])
     return replace(first, axes=axes, offset=first.offset)
+
+
+def side_by_side(tensors: Sequence[Features], axis: int) -> Features:
+    """Channels of several hidden states or towers next to each other: each token keeps its place.
+
+    Raises: ShapeError when the tensors do not have the same tokens, or something else than channels is joined.
+    """
+    first = tensors[0]
+    at = axis % len(first.axes)
+    rest = [(*item.axes[:at], *item.axes[at + 1 :]) for item in tensors]
+    if any(other != rest[0] for other in rest) or any(len(item.steps) != len(first.steps) for item in tensors):
+        raise ShapeError("different tokens")
+    if any(piece.axis != "channel" for item in tensors for piece in item.axes[at]):
+        raise ShapeError("not channels")
+    width = fresh("channel", sum(axis_size(item.axes[at]) for item in tensors))
+    towers = tuple(dict.fromkeys(tower for item in tensors for tower in item.towers))
+    layers = first.layer
+    if len(towers) < 2:
+        flat = [item.layer if isinstance(item.layer, tuple) else (item.layer,) for item in tensors]
+        layers = tuple(layer for group in flat for layer in group if layer is not None)
+    joined = first.with_axes([*first.axes[:at], width, *first.axes[at + 1 :]])
+    return replace(joined, layer=layers, towers=towers, steps=_all_steps(tensors))
+
+
+def combined(left: Features, right: Features, step: dict[str, object]) -> Features:
+    """Two ways of the same features joined by arithmetic: the steps of both, then the joining one."""
+    wider = left if len(left.axes) >= len(right.axes) else right
+    return replace(wider, steps=(*_all_steps((left, right)), {**step, "axes": wider.axes}))
+
+
+def _all_steps(tensors: Sequence[Features]) -> tuple[dict[str, object], ...]:
+    """The steps of all, each once, in the order in which they are met."""
+    found: list[dict[str, object]] = []
+    for item in tensors:
+        found.extend(step for step in item.steps if all(step is not other for other in found))
+    return tuple(found)
 
 
 def _factor(offsets: list[int]) -> list[tuple[int, int]]:
