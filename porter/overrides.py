@@ -13,6 +13,7 @@ from porter.errors import UsageError
 from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
 from porter.facts.reading import RepoReading
 from porter.facts.vocabulary import read_vocabulary
+from porter.hub.jsonfiles import MAX_DEPTH, is_shallow
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON, JSONObject
 
@@ -178,7 +179,7 @@ def _value(name: str, text: str) -> JSON:
         return text
     try:
         value: JSON = json.loads(text, parse_constant=_no_constant)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if str in KINDS[name]:
             return text
         raise UsageError(f"--set {name}: {text!r} is not JSON ({error})") from error
@@ -192,6 +193,8 @@ def _no_constant(text: str) -> JSON:
 def _checked(name: str, value: JSON, where: str) -> JSON:
     kinds = KINDS[name]
     fits = isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds)
+    if not is_shallow(value):
+        raise UsageError(f"{where}: {name} is nested deeper than {MAX_DEPTH} levels")
     if value is None or (fits and not (isinstance(value, float) and not math.isfinite(value))):
         return value
     wanted = " or ".join(NAMES[kind] for kind in kinds)
@@ -207,7 +210,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"--facts {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"--facts {path} is not TOML: {error}", where=str(path)) from error
 
 
@@ -215,7 +218,7 @@ def _plain(name: str, value: Any, path: Path) -> JSON:
     """TOML also has dates, which no fact is."""
     try:
         result: JSON = json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: {name} has a value that no fact can have ({error})") from error
     return result
 

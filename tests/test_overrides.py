@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,86 @@ def test_a_facts_file_that_cannot_be_used_names_itself(tmp_path: Path, text: str
 
 def test_every_kind_has_a_json_type() -> None:
     assert all(isinstance(json.loads(json.dumps(name)), str) and kinds for name, kinds in KINDS.items())
+
+
+def test_what_a_file_gave_is_not_recomputed_for_what_an_option_gives() -> None:
+    facts = facts_of(image_size=448, patch_size=14, downsample_ratio=0.5, tokens_per_tile=256)
+    given = with_given(facts, SNAPSHOT, {"tokens_per_tile": 99}, "--facts facts.toml")
+    assert with_given(given, SNAPSHOT, {"image_size": 224}, "--set").value("tokens_per_tile") == 99
+
+
+def test_an_option_over_a_file_says_what_it_overrules() -> None:
+    given = with_given(facts_of(image_size=448), SNAPSHOT, {"image_size": 336}, "--facts config.json")
+    fact = with_given(given, SNAPSHOT, {"image_size": 224}, "--set")["image_size"]
+    assert fact.given
+    assert fact.note == "overrules --facts config.json: 336; contradicts the repo: 448 (certain)"
+
+
+def test_a_file_of_the_repo_is_no_word_of_a_person() -> None:
+    assert not Fact("image_size", 1, Confidence.CERTAIN, (Evidence("--facts x", "image_size", "1"),)).given
+    assert with_given(ModelFacts(), SNAPSHOT, {"image_size": 1}, "config.json")["image_size"].given
+
+
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=True, allow_infinity=True), st.text(max_size=8)
+)
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=4), inner, max_size=4),
+    ),
+    max_leaves=12,
+)
+OF_KIND = {
+    str: st.text(max_size=8),
+    int: st.integers(),
+    float: st.floats(),
+    bool: st.booleans(),
+    list: st.lists(TREES, max_size=4),
+    dict: st.dictionaries(st.text(max_size=4), TREES, max_size=4),
+}
+VALUES = st.sampled_from(sorted(KINDS)).flatmap(
+    lambda name: st.tuples(st.just(name), st.one_of(*(OF_KIND[kind] for kind in KINDS[name])))
+)
+
+
+@given(st.lists(VALUES, max_size=6), st.data())
+def test_saved_facts_of_every_kind_come_back(values: list[tuple[str, JSON]], data: st.DataObject) -> None:
+    """Nothing is changed by saving and loading; on other facts the file gives what was saved, nulls apart."""
+    sure = data.draw(st.sampled_from([one for one in Confidence if one is not Confidence.GUESS]))
+    facts = ModelFacts({name: Fact(name, value, sure) for name, value in values})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "facts.toml"
+        save_facts(facts, path, "org/name")
+        assert load_facts(path, facts) == {}
+        loaded = load_facts(path, ModelFacts())
+    for name, value in loaded.items():
+        assert value == without_nulls(facts.value(name))
+    assert {name for name in facts if is_plain(facts.value(name))} <= loaded.keys()
+
+
+def without_nulls(value: JSON) -> JSON:
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value if item is not None] if isinstance(value, list) else value
+
+
+def is_plain(value: JSON) -> bool:
+    """What TOML can hold: no surrogate, no number that is none."""
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        return False
+    return value is not None
+
+
+@pytest.mark.parametrize("depth", [70, 5000])
+def test_values_nested_too_deep_are_a_usage_error(depth: int, tmp_path: Path) -> None:
+    text = "[" * depth + "]" * depth
+    path = tmp_path / "facts.toml"
+    path.write_text(f"image_mean = {text}")
+    with pytest.raises(UsageError):
+        parse_set([f"image_mean={text}"])
+    with pytest.raises(UsageError, match=r"facts\.toml"):
+        load_facts(path, ModelFacts())

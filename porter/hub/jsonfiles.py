@@ -46,12 +46,17 @@ def decode(data: bytes, name: str) -> str:
 
 
 def check_depth(value: JSON, name: str) -> None:
+    if not is_shallow(value):
+        raise bad(name, 1, 1, f"nested deeper than {MAX_DEPTH} levels")
+
+
+def is_shallow(value: JSON) -> bool:
     level: list[JSON] = [value]
     for _ in range(MAX_DEPTH):
         level = [child for item in level for child in children(item)]
         if not level:
-            return
-    raise bad(name, 1, 1, f"nested deeper than {MAX_DEPTH} levels")
+            return True
+    return False
 
 
 def check_surrogates(value: JSON, text: str, name: str) -> None:

@@ -152,5 +152,5 @@ def _limited() -> Iterator[None]:
 
 
 def _hung(number: int, frame: FrameType | None) -> None:
-    faulthandler.dump_traceback()
+    faulthandler.dump_traceback(sys.__stderr__ or 2)
     raise Hang("a case does not end")
