@@ -52,7 +52,9 @@ def check_weights(
     notes = ("shapes are not known: the names alone are checked",) if names_only else ()
     case = cast("list[JSONObject]", answer["cases"])[0]
     places = cast("Mapping[str, str]", answer["destinations"])
-    report = replace(report_of(parameters, case, table, destinations=places, notes=notes), names_only=names_only)
+    quantized = answer["quantization"] is not None
+    found = report_of(parameters, case, table, destinations=places, quantized=quantized, notes=notes)
+    report = replace(found, names_only=names_only)
     report = _with_names(_with_quantization(report, answer), answer, against.ported)
     return report if report.ok else _with_suggestion(report, table, parameters)
 

@@ -14,7 +14,8 @@ from porter.weights.patterns import template_of
 from porter.weights.report import Bytes, Finding, Totals, WeightsReport
 
 _SHAPE_ERROR = re.compile(r"AssertionError|shape|size|dimension|narrow|out of range|start \(", re.IGNORECASE)
-_FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+_FLOATS = ("F64", "F32", "F16", "BF16")
+_SMALL_FLOATS = ("F8_E4M3", "F8_E5M2")
 RUN_TIME = {
     "inv_freq": "rotary cache, computed at run time",
     "cos_cached": "rotary cache, computed at run time",
@@ -72,13 +73,15 @@ def report_of(
     table: TensorTable,
     *,
     destinations: Mapping[str, str] | None = None,
+    quantized: bool = False,
     notes: tuple[str, ...] = (),
 ) -> WeightsReport:
     """One case of the worker's `join` answer against the stored tensors, which it was given.
 
-    `destinations` are the places of those that an index names and no file holds.
+    `destinations` are the places of those that an index names and no file holds; `quantized`: the config names a
+    quantiser, so that its side tensors are expected.
     """
-    seen = _Seen(parameters, case, table, destinations or {})
+    seen = _Seen(parameters, case, table, destinations or {}, quantized)
     by_list: dict[str, list[Finding]] = {"unmapped": [], "shape": [], "dropped": []}
     for tensor in seen.tensors:
         if not case["tensors"][tensor.name]["filled"]:
@@ -119,7 +122,9 @@ class _Seen:
         case: Mapping[str, Any],
         table: TensorTable,
         destinations: Mapping[str, str],
+        quantized: bool,
     ) -> None:
+        self.quantized = quantized
         self.case = case
         self.table = table
         self.tensors = table.stored()
@@ -135,6 +140,9 @@ class _Seen:
         """Which list a tensor that filled nothing belongs to, and why."""
         seen = self.case["tensors"][tensor.name]
         mapped, error = seen["mapped"], seen["error"]
+        if _SIDE.search(tensor.name) and not self.quantized:
+            said = "quantiser side tensor, but config.json names no quantisation: its weight would be read as it stands"
+            return "unmapped", Finding(tensor.name, said, {"mapped_to": mapped})
         if error is not None:
             return self._refused(tensor, mapped, error)
         reason = self._purpose(tensor.name, mapped, seen["dropped"])
@@ -181,12 +189,13 @@ class _Seen:
         return None
 
     def dtype_clashes(self) -> Iterable[Finding]:
-        """Integers that landed in a floating-point parameter."""
+        """Integers, or packed floats, that landed in a plain floating-point parameter."""
         dtypes = {p.name: p.dtype for p in self.wanted}
         for tensor in self.tensors:
             for name in self.case["tensors"][tensor.name]["filled"]:
                 kind = dtypes.get(name, "")
-                if tensor.dtype not in (None, *_FLOATS) and ("float" in kind):
+                fits = (None, *_FLOATS, *(_SMALL_FLOATS if "float8" in kind else ()))
+                if tensor.dtype not in fits and "float" in kind:
                     detail: JSONObject = {"mapped_to": name, "got": tensor.dtype, "expected": kind}
                     yield Finding(tensor.name, f"{tensor.dtype} stored for a {kind} parameter", detail)
 

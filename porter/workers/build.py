@@ -35,6 +35,7 @@ class Built:
             "architecture": type(self.model).__name__,
             "synthetic_config": self.synthetic,
             "unquantized": self.unquantized,
+            "quantization": self.unquantized or self.config.model_config.quantization,
             "versions": {"vllm": vllm.__version__, "torch": torch.__version__, "transformers": version("transformers")},
         }
 

@@ -76,6 +76,7 @@ FAULTS_OF_ONE: dict[str, Fault] = {
     "attention output missing": Fault(
         without(LLM + "self_attn.o_proj.weight"),
         {"missing": ["language_model.model.layers.1.self_attn.o_proj.weight"]},
+        "attention output",
     ),
     "half of gate and up missing": Fault(without(LLM + "mlp.up_proj.weight"), {"partial": [GATE_UP]}, "gate_up"),
     "key bias missing": Fault(without(LLM + "self_attn.k_proj.bias"), {"partial": [QKV + "bias"]}, "qkv bias"),
@@ -103,6 +104,12 @@ FAULTS_OF_ONE: dict[str, Fault] = {
     "integers for floats": Fault(
         changed(LLM + "mlp.down_proj.weight", dtype="U8"), {"shape": [LLM + "mlp.down_proj.weight"]}
     ),
+    "eight bits for sixteen": Fault(
+        changed(LLM + "self_attn.o_proj.weight", dtype="F8_E4M3"),
+        {"shape": [LLM + "self_attn.o_proj.weight"]},
+        "attention output",
+    ),
+    "a quantiser's side tensor": extra(LLM + "mlp.down_proj.weight_scale", 1),
     "one tensor in two files": Fault(twice("model.bridge.1.weight"), {"duplicate": ["model.bridge.1.weight"]}),
     "fused and in parts": Fault(
         plus(LLM + "self_attn.qkv_proj.bias", WIDTH + 2 * KEYS), {"duplicate": [QKV + "bias"]}, "qkv bias"
@@ -139,6 +146,6 @@ CASES = dict(cases())
 
 LOUD = frozenset({
     "connector bias missing", "weight too many", "module too many", "buffer too many", "norm of another shape",
-    "half of gate and up misshapen", "prefix wrong for one layer",
+    "half of gate and up misshapen", "prefix wrong for one layer", "a quantiser's side tensor",
 })  # fmt: skip
 """The faults that the loading of vLLM 0.32 itself ends with an error; it says nothing to the others."""
