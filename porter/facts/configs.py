@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from porter.facts.code import CodeReading, json_config
+from porter.facts.code_words import CodeWords, code_words
 from porter.facts.model import Confidence, Evidence, Fact
 from porter.facts.synonyms import HIDDEN, LAYERS, TEXT_KEYS, VISION_KEYS, looks_like, spellings
 from porter.facts.towers import read_value
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
 from porter.source.values import Instance, LibraryConfig, Src, Val, from_json, plain
-from porter.source.walking import nodes
 
 Scope = Literal["model", "vision", "text"]
 SCOPES: tuple[Scope, ...] = ("vision", "model")
@@ -80,7 +79,9 @@ class Configs:
     known: dict[str, Found] = field(default_factory=dict)
     layers: dict[str, Found] = field(default_factory=dict)
     """Settings of the vision tower that its own layers state."""
-    words: frozenset[str] | None = None
+    words: CodeWords | None = None
+    ignored: dict[str, str] = field(default_factory=dict)
+    """What stands in config.json under a usual name and no code reads, by attribute."""
 
     def scope(self, scope: Scope) -> Val | None:
         return {"model": self.code.config, "text": self.text, "vision": self.vision}[scope]
@@ -91,15 +92,15 @@ class Configs:
         if scope == "model" and attribute in self.known:
             return self.known[attribute]
         stated = self._stated(scope, attribute)
-        if stated is not None:
+        if stated is not None and not stated.unread:
             return stated
         value = self.processor_value(attribute) if scope == "model" and attribute in PREPROCESSING else None
         if value is None and scope == "model" and attribute == "force_image_size":
             value = read_value(self.code.run, self.vision, spellings("image_size"))
         if value is None and attribute == "image_size":
             value = self.processor_value("image_size")
-        if value is not None:
-            return found_from(value)
+        if value is not None or stated is not None:
+            return found_from(value) if value is not None else stated
         if scope == "vision" and attribute in self.layers:
             return self.layers[attribute]
         similar = self._similar(attribute) if attribute in PREPROCESSING and scope == "model" else None
@@ -112,10 +113,19 @@ class Configs:
             names = tuple(sorted(names, key=lambda name: self.reads(name) is False))
         for name in names:
             value = read_value(self.code.run, self.scope(scope), (name,))
-            if value is not None:
-                unread = scope == "model" and self.unread(attribute, name)
-                return self._compared(scope, attribute, name, replace(found_from(value), unread=unread))
+            if value is None or (scope == "model" and self._ignores(attribute, name, value)):
+                continue
+            unread = scope == "model" and self.unread(attribute, name)
+            return self._compared(scope, attribute, name, replace(found_from(value), unread=unread))
         return None
+
+    def _ignores(self, attribute: str, name: str, value: Val) -> bool:
+        """A key of config.json that the config class does not take and no code asks for: it says nothing."""
+        cls = self.code.config_class
+        if cls is None or self.reads(name) is not False or name in self.code_words().stored:
+            return False
+        self.ignored[attribute] = f"{name} {json_text(found_from(value).value)} of config.json is read by no code"
+        return True
 
     def _compared(self, scope: Scope, attribute: str, name: str, found: Found) -> Found:
         """The value with a note about every other place that says something else."""
@@ -140,18 +150,11 @@ class Configs:
         top = self.scope("model")
         if scope == "model":
             for other in spellings(attribute):
-                value = (
-                    read_value(self.code.run, top, (other,))
-                    if other != name and self.reads(other) is not False
-                    else None
-                )
+                asked = other != name and self.reads(other) is not False
+                value = read_value(self.code.run, top, (other,)) if asked else None
                 if value is not None:
                     yield f"config.json {other}", found_from(value).value
-        elif (
-            top is not None
-            and top is not self.scope(scope)
-            and top.value is not getattr(self.scope(scope), "value", None)
-        ):
+        elif top is not None and top.value is not getattr(self.scope(scope), "value", None):
             value = read_value(self.code.run, top, (name,))
             if value is not None:
                 yield f"config.json {name}", found_from(value).value
@@ -161,20 +164,24 @@ class Configs:
                 yield f"{value.src[0].file} {value.src[0].where}", found_from(value).value
 
     def reads(self, name: str) -> bool | None:
-        """Whether the code of the repo speaks of an attribute by this name; None where code is missing to tell."""
+        """Whether the code of the repo asks anything for an attribute of this name; None where code is missing to
+        tell."""
         if self.code.model is None or self.snapshot.missing_code:
             return None
-        return name in self.spoken()
+        return name in self.code_words().read
 
-    def spoken(self) -> frozenset[str]:
+    def speaks_of(self, name: str) -> bool:
+        return name in self.code_words().spoken
+
+    def code_words(self) -> CodeWords:
         if self.words is None:
-            self.words = words_of_code(self.code)
+            self.words = code_words(self.code)
         return self.words
 
     def unread(self, attribute: str, name: str) -> bool:
         """Whether the code was seen to do without an attribute; how images are made may stand outside the repo."""
-        elsewhere = attribute in PREPROCESSING and self.processor is None and not {"resize", "Resize"} & self.spoken()
-        return self.reads(name) is False and not elsewhere
+        made = self.processor is not None or any(self.speaks_of(word) for word in ("resize", "Resize"))
+        return self.reads(name) is False and (made or attribute not in PREPROCESSING)
 
     def confidence(self, found: Found) -> Confidence:
         """How sure a value is by where it stands: a guess where the code reads nothing of that name, likely where
@@ -183,7 +190,10 @@ class Configs:
             return Confidence.GUESS
         key = found.sources[0].where.rpartition(".")[2] if found.sources else ""
         in_json = bool(found.sources) and found.sources[0].file.endswith(".json")
-        unseen = self.code.model is None and in_json and key.partition("[")[0] not in STANDARD
+        seen = self.processor is not None and self.speaks_of(key) if self.code.model is not None else False
+        from_processor = in_json and found.path is None
+        unseen = in_json and key.partition("[")[0] not in STANDARD and not seen
+        unseen = unseen and (self.code.model is None or from_processor)
         return Confidence.LIKELY if unseen or not found.sure else Confidence.CERTAIN
 
     def lookup(self, names: tuple[str, ...]) -> Found | None:
@@ -305,24 +315,6 @@ def _size_keys(values: dict[str, Val]) -> tuple[str, ...]:
 def json_text(value: JSON) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:59] + "…"
-
-
-def words_of_code(code: CodeReading) -> frozenset[str]:
-    """Every attribute, argument and short string of the code outside the config class, which stores all of them."""
-    cls = code.config_class
-    skipped = {id(node) for node in nodes(cls.node)} if cls is not None else set()
-    found: set[str] = set()
-    for file in code.run.code.files():
-        for node in nodes(file.tree):
-            if id(node) in skipped:
-                continue
-            if isinstance(node, ast.Attribute):
-                found.add(node.attr)
-            elif isinstance(node, ast.arg):
-                found.add(node.arg)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 60:
-                found.add(node.value)
-    return frozenset(found)
 
 
 def split_configs(code: CodeReading) -> tuple[Val | None, Val | None]:

@@ -175,8 +175,8 @@ def scheme_fact(configs: Configs) -> Fact:
 
 def _cut(configs: Configs, place: Src) -> Fact:
     """Crops by a choice among grids; crops by any other rule are no known scheme."""
-    name, aspect = "resize_scheme", {"aspect_ratio", "target_ratios", "aspect_ratios"}
-    if tiling_bounds(configs) or aspect & configs.spoken():
+    name, words = "resize_scheme", ("aspect_ratio", "target_ratios", "aspect_ratios")
+    if tiling_bounds(configs) or any(configs.speaks_of(word) for word in words):
         return Fact(name, "internvl_tiles", Confidence.LIKELY, evidence((place,)))
     return Fact(name, None, Confidence.UNKNOWN, evidence((place,)), note="crops are cut by a rule that is not known")
 

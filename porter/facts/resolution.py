@@ -25,6 +25,7 @@ GRIDS = ("image_grid_pinpoints", "candidate_resolutions", "possible_resolutions"
 PATCH_KEYS = ("patch_size", "image_patch_size", "vision_patch_size", "vit_patch_size")
 NATIVE_WORDS = ("image_grid_thw", "image_grid_hws", "grid_thw", "grid_hws", "image_grid_hw", "pixel_position_ids")
 NAMES_OF_TOWERS = ("vision_tower", "vision_encoder", "vision_tower_name", "vision_model_name", "model_name", "vit_name")
+TILES = {"min_tiles": "min_dynamic_patch", "max_tiles": "max_dynamic_patch"}
 MAX_AREA = 4096
 """A longest edge above this counts the pixels of an area."""
 
@@ -37,7 +38,8 @@ def size_facts(configs: Configs) -> list[Fact]:
 def fact_of(configs: Configs, name: str, found: Found | None, note: str = "") -> Fact:
     """A value that was found, as sure as its place makes it; unknown when there is none."""
     if found is None or found.value is None:
-        return Fact(name, None, Confidence.UNKNOWN, note=note)
+        attribute = {"image_size": "force_image_size", **TILES}.get(name, name)
+        return Fact(name, None, Confidence.UNKNOWN, note=note or configs.ignored.get(attribute, ""))
     sure = configs.confidence(found)
     if note and sure is Confidence.CERTAIN:
         sure = Confidence.LIKELY
@@ -53,7 +55,7 @@ def _image_size(configs: Configs) -> Fact:
     tower = found_from(value) if value is not None else configs.find("vision", name)
     chosen = image or tower
     if chosen is None or chosen.value is None:
-        return _named(configs, name) or Fact(name, None, Confidence.UNKNOWN)
+        return _named(configs, name) or fact_of(configs, name, None)
     if tower is not None and chosen.sources == tower.sources:
         cut = code_value(configs, "force_image_size")
         differs = cut is not None and cut.value != chosen.value
@@ -161,7 +163,7 @@ def _native(configs: Configs, facts: Mapping[str, Fact], merge: Fact, bounds: li
         return Fact(name, False, Confidence.LIKELY, shown, note="images are cut to a grid of tiles")
     if limits:
         return Fact(name, True, Confidence.LIKELY, limits[-1].evidence, note="only the number of pixels is bounded")
-    words = next((word for word in NATIVE_WORDS if configs.reads(word)), None)
+    words = next((word for word in NATIVE_WORDS if configs.speaks_of(word)), None)
     if words is not None and facts["image_size"].value is None:
         shown = (Evidence("remote code", words, words),)
         return Fact(name, True, Confidence.LIKELY, merge.evidence or shown, note=f"the code passes {words}")

@@ -25,10 +25,10 @@ SIDES = ("image_token_length_h", "image_token_length_w")
 def count_facts(configs: Configs, facts: Mapping[str, Fact], path: FeaturePath | None) -> list[Fact]:
     """tokens_per_tile and tokens_formula."""
     seen, stated = _followed(path), _stated(configs)
-    if seen is not None and path is not None:
-        return _from_code(seen, path, stated, facts)
     if facts["native_resolution"].value is True:
         return _native(facts)
+    if seen is not None and path is not None:
+        return _from_code(seen, path, stated, facts)
     computed = _computed(facts)
     if stated is not None:
         return _from_file(stated, computed)
@@ -71,7 +71,7 @@ def _followed(path: FeaturePath | None) -> int | None:
         return None
     if path.tower.shape is None or path.tower.shape.nominal:
         return None
-    return prod(path.features.shape[:-1])
+    return prod(size for size in path.features.shape[:-1])
 
 
 def _from_code(count: int, path: FeaturePath, stated: Found | None, facts: Mapping[str, Fact]) -> list[Fact]:

@@ -102,14 +102,13 @@ def switched_off(name: str, snapshot: Snapshot) -> Fact | None:
 
 
 def named_tag(name: str, vocabulary: Vocabulary, context: Fact) -> Fact:
-    """A start or end token by its name."""
+    """A start or end token by its name, where it is not of the stock of every text model."""
     found = [token for token in NAMES[name] if token in vocabulary.ids and token != context.value]
     found += _pair(name, vocabulary)
     left = [token for token in dict.fromkeys(found) if not _of_stock(token, vocabulary)]
     if left:
         return _guess(name, left, vocabulary)
-    used = str(context.value) in ("<|image_pad|>", "<|vision_pad|>") and context.value is not None
-    return _guess(name, found, vocabulary) if found and used else Fact(name, None, Confidence.UNKNOWN)
+    return Fact(name, None, Confidence.UNKNOWN)
 
 
 def _pair(name: str, vocabulary: Vocabulary) -> list[str]:
