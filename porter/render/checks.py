@@ -7,7 +7,9 @@ from porter.commands.proving import rung_checks
 from porter.commands.smoke_test import SmokeTestResult
 from porter.console import Console
 from porter.render.new_model import show_checks, show_proof
-from porter.weights.report import LISTS, WeightsReport, summary
+from porter.weights.report import LISTS, Bytes, WeightsReport, summary
+
+UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
 def show_weights(console: Console, result: CheckWeightsResult) -> None:
@@ -21,6 +23,7 @@ def show_weights(console: Console, result: CheckWeightsResult) -> None:
 def show_report(console: Console, report: WeightsReport) -> None:
     totals = report.totals
     console.line(f"  {totals.mapped} of {totals.tensors} tensors fill {totals.filled} of {totals.elements} elements")
+    console.line(f"  {read_bytes(report.bytes)}")
     rows = [
         (name, line.pattern, str(line.count), line.reason) for name in LISTS for line in summary(report.findings(name))
     ]
@@ -34,6 +37,19 @@ def show_report(console: Console, report: WeightsReport) -> None:
         console.heading("A mapper that explains more")
         for kind, old, new in report.suggested_mapper.steps():
             console.line(f"  {kind}: {old!r} → {new!r}")
+
+
+def read_bytes(read: Bytes) -> str:
+    """What it cost to know this, beside what the weights themselves would have."""
+    size = "of unknown size" if read.checkpoint is None else f"of {in_units(read.checkpoint)}"
+    return f"{in_units(read.fetched)} fetched for headers, of a checkpoint {size}"
+
+
+def in_units(count: int) -> str:
+    size, unit = float(count), 0
+    while size >= 1000 and unit < len(UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.0f} {UNITS[unit]}" if size >= 100 else f"{size:.3g} {UNITS[unit]}"
 
 
 def show_smoke(console: Console, result: SmokeTestResult) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ from typing import Any
 import pytest
 
 from porter.errors import BadHeader, RepoError
-from porter.hub.headers import elements
+from porter.hub.headers import Header, elements
 from porter.hub.snapshot import RepoRef, Snapshot, TensorInfo, TensorTable
 from porter.hub.tensors import Index, header_table
 from porter.process import WorkerSettings
+from porter.render.checks import in_units
 from porter.weights.check import Against, check_weights
 from porter.weights.join import Parameter, report_of
 from porter.weights.report import LISTS, WeightsReport
@@ -50,9 +50,7 @@ def report(tensors: tuple[TensorInfo, ...], index: dict[str, str]) -> WeightsRep
                              "mapped": places[tensor.name]}  # fmt: skip
         if owner:
             covered[owner] += size
-    coverage = {
-        p.name: {"expected": elements(p.shape), "covered": covered[p.name], "clashes": []} for p in PARAMETERS
-    }
+    coverage = {p.name: {"expected": elements(p.shape), "covered": covered[p.name], "clashes": []} for p in PARAMETERS}
     case = {"tensors": rows, "parameters": coverage, "errors": []}
     return report_of(PARAMETERS, case, table, destinations=places)
 
@@ -80,7 +78,11 @@ def test_the_index_names_what_no_header_has() -> None:
 
 def test_half_of_a_fused_parameter_is_in_the_index_alone() -> None:
     found = report((*without("model.mlp.up_proj.weight"), TensorInfo("model.extra", TWO, "BF16", (1,))), INDEX)
-    assert lists(found) == {"partial": ["mlp.gate_up_proj.weight"], "unmapped": ["model.extra"], "index": ["model.extra"]}
+    assert lists(found) == {
+        "partial": ["mlp.gate_up_proj.weight"],
+        "unmapped": ["model.extra"],
+        "index": ["model.extra"],
+    }
     assert f"the index names model.mlp.up_proj.weight in {TWO}, whose header lacks it" in found.partial[0].reason
 
 
@@ -95,7 +97,9 @@ def test_the_index_names_a_file_that_is_not_there() -> None:
 def test_what_the_index_alone_has_and_nobody_needs_is_no_fault() -> None:
     index = {**INDEX, "model.rotary_emb.inv_freq": ONE, "model.head.weight": ONE, "model.mlp.gate_up_proj.weight": ONE}
     found = report(GOOD, index)
-    assert lists(found) == {"index": ["model.head.weight", "model.mlp.gate_up_proj.weight", "model.rotary_emb.inv_freq"]}
+    assert lists(found) == {
+        "index": ["model.head.weight", "model.mlp.gate_up_proj.weight", "model.rotary_emb.inv_freq"]
+    }
     assert found.ok
 
 
@@ -173,11 +177,19 @@ def test_a_real_port_says_where_an_unseen_tensor_would_go(tmp_path: Path) -> Non
     up, norm = "model.brain.model.layers.1.mlp.up_proj.weight", "model.brain.model.norm.weight"
     stored = as_read((TensorInfo("pixel_shift", ONE, "BF16", (3,)),)).tensors
     index = Index("model.safetensors.index.json", {"pixel_shift": ONE, up: ONE, norm: TWO}, None)
-    table = header_table([__import__("porter.hub.headers", fromlist=["Header"]).Header(ONE, stored, 6)], index, ())
-    snapshot = read_as(table, config=json.loads(json.dumps(CONFIG)))
+    table = header_table([Header(ONE, stored, 6)], index, ())
+    snapshot = read_as(table, config=CONFIG)
     settings = WorkerSettings(sys.executable, tmp_path, tmp_path / "log")
     found = check_weights(snapshot, settings, Against((Path(__file__).parent, "fixture_port")))
     reasons = {finding.name: finding.reason for finding in found.missing}
     assert up in reasons["language_model.model.layers.1.mlp.gate_up_proj.weight"]
     assert reasons["language_model.model.norm.weight"] == f"the index names {norm} in {TWO}, which is not there"
     assert "no checkpoint tensor" in reasons["language_model.model.embed_tokens.weight"]
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0 bytes"), (999, "999 bytes"), (999_600, "1000 kB"), (14_092_253, "14.1 MB"), (2 * 10**12, "2 TB")],
+)
+def test_bytes_are_shown_in_units(count: int, shown: str) -> None:
+    assert in_units(count) == shown
