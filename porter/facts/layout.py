@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from porter.facts.layout_match import Found, match_language, match_other, match_vision, names_of
+from porter.facts.layout_model import ROLES, Hints, Layout, Part, patch_width, token_shape
 from porter.facts.layout_networks import Forest, Network, Node, read_forest
 from porter.facts.layout_rows import HOLE, Path, Row, rows_of
 from porter.facts.layout_sides import split_sides
@@ -20,101 +19,15 @@ from porter.facts.layout_units import (
     words_of,
 )
 from porter.hub.snapshot import TensorTable
-from porter.jsontypes import JSON, JSONObject
 
-Role = Literal["tower", "connector", "language_model", "head", "extra", "side"]
-ROLES: tuple[Role, ...] = ("tower", "connector", "language_model", "head", "extra", "side")
-HEADS = frozenset({"lm_head", "output", "embed_out", "ff_out", "output_layer", "head"})
+HEADS = ("lm_head", "output", "embed_out", "ff_out", "output_layer", "head")
 OWN_STARTS = ("embed", "norm", "final", "ln", "wpe", "wte", "rot", "pos", "token", "layer_norm", "layernorm")
 OWN_ENDS = ("norm", "_ln")
 FAULTS = ("but in no file", "but not in", "in another file than", "stored more than once", "but the repo lacks")
 MERGES = (1, 4, 9, 16)
-SHOWN_PATTERNS = 400
-SHOWN_EXTRA = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Hints:
-    """What config.json says that helps where names leave a choice."""
-
-    text_layers: int | None = None
-    text_width: int | None = None
-    vocab_size: int | None = None
-    foreign: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One group: `extra` are names that its kind does not know; `found` what it was matched with."""
-
-    prefix: Path
-    role: Role
-    kind: str | None
-    rows: tuple[Row, ...]
-    network: Network | None = None
-    found: Found | None = None
-    extra: tuple[str, ...] = ()
-
-    @property
-    def tensors(self) -> int:
-        return sum(row.count for row in self.rows)
-
-    @property
-    def name(self) -> str:
-        return ".".join(self.prefix)
-
-    def to_json(self) -> JSONObject:
-        shown: list[JSON] = [_pattern(row, self.prefix) for row in self.rows[:SHOWN_PATTERNS]]
-        value: JSONObject = {"prefix": self.name, "role": self.role, "kind": self.kind, "tensors": self.tensors}
-        if self.extra:
-            value["extra"] = list(self.extra[:SHOWN_EXTRA])
-        if len(self.rows) > SHOWN_PATTERNS:
-            value["patterns_left_out"] = len(self.rows) - SHOWN_PATTERNS
-        return {**value, "patterns": shown}
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """All groups of a checkpoint; `source` as in the fact `weights_layout`."""
-
-    source: str
-    tensors: int
-    parts: tuple[Part, ...]
-    disagreements: tuple[str, ...] = ()
-    top: Node | None = None
-    file: str = ""
-    """Where the names were read: the index, or the first file of weights."""
-
-    def heads(self) -> tuple[str, ...]:
-        """The first components of all names."""
-        return tuple(self.top.children) if self.top is not None else ()
-
-    def holds(self, prefix: str) -> bool:
-        """Whether the checkpoint has tensors below a module path."""
-        return self.module(prefix) is not None
-
-    def module(self, prefix: str) -> Node | None:
-        node = self.top
-        for piece in prefix.split(".") if prefix else ():
-            children = node.children if node is not None else {}
-            node = children.get(piece) or (children.get(HOLE) if piece.isdecimal() else None)
-            if node is None:
-                return None
-        return node
-
-    def of(self, role: Role) -> tuple[Part, ...]:
-        return tuple(part for part in self.parts if part.role == role)
-
-    def to_json(self) -> JSONObject:
-        groups: list[JSON] = [part.to_json() for part in self.parts]
-        told: list[JSON] = list(self.disagreements)
-        return {"source": self.source, "tensors": self.tensors, "groups": groups, "disagreements": told}
-
-
-def _pattern(row: Row, prefix: Path) -> JSONObject:
-    shape: JSON = list(row.shape) if row.shape is not None else None
-    return {"pattern": row.pattern(prefix) or ".".join(row.path), "count": row.count, "shape": shape,
-            "dtype": row.dtype}  # fmt: skip
+MAX_NETWORKS = 64
+MAX_TOWERS = 16
+MAX_EXTRA = 64
 
 
 def read_layout(table: TensorTable, hints: Hints | None = None, *, index: str | None = None) -> Layout:
@@ -143,8 +56,7 @@ class _Reading:
         self.kinds: dict[Path, Found | None] = {}
         self.vision: list[Network] = []
         self.others: list[Network] = []
-        self.language: Network | None = None
-        self._classify()
+        self.language = self._classify()
         self.language_rows: set[Path] = set()
         self.head_rows: set[Path] = set()
         if self.language is not None:
@@ -154,10 +66,14 @@ class _Reading:
         self.left: list[Unit] = []
         self._share_out()
 
-    def _classify(self) -> None:
+    def _classify(self) -> Network | None:
+        """Sorts the networks into towers and others; the language model is what comes back."""
         candidates: list[Network] = []
-        for network in self.forest.networks:
-            names = names_of(network.root.path, network.main.path, _within(network, self.forest))
+        roots = {network.root.path for network in self.forest.networks}
+        by_size = sorted(self.forest.networks, key=lambda network: (-_size(network), network.root.path))
+        self.others.extend(by_size[MAX_NETWORKS:])
+        for network in by_size[:MAX_NETWORKS]:
+            names = names_of(network.root.path, network.main.path, _within(network, roots))
             found = match_vision(names) if network.patches or not network.tokens else None
             if found is not None or (network.patches and not network.tokens):
                 self.vision.append(network)
@@ -167,18 +83,20 @@ class _Reading:
                 causal_like = network.tokens or (found is not None and found.kind.family == "language")
                 (candidates if causal_like else self.others).append(network)
             self.kinds[network.root.path] = found
-        self.language = max(candidates, key=self._causality, default=None)
-        self.others += [network for network in candidates if network is not self.language]
+        self.others += self.vision[MAX_TOWERS:]
+        del self.vision[MAX_TOWERS:]
+        language = max(candidates, key=self._causality, default=None)
+        self.others += [network for network in candidates if network is not language]
         self._drop_false_towers()
+        return language
 
     def _causality(self, network: Network) -> tuple[bool, bool, bool, bool, int]:
         """How much speaks for a network being the language model."""
         found = self.kinds[network.root.path]
         family = found.kind.family if found is not None else None
-        size = sum(row.count for row in network.main.below())
         foreign = bool(words_of(network.root.path) & (FOREIGN_WORDS - {"text"} | self.hints.foreign))
         same_depth = network.depth is not None and network.depth == self.hints.text_layers
-        return family == "language", same_depth, bool(_head_rows(network)), not foreign, size
+        return family == "language", same_depth, bool(_head_rows(network)), not foreign, _size(network)
 
     def _drop_false_towers(self) -> None:
         """Beside a tower of a known kind, image networks without attention (decoders, tokenisers of pixels) and
@@ -251,9 +169,14 @@ class _Reading:
         candidates = [unit for unit in units if not unit.loose and unit.holds_matrix and self._may_connect(unit)]
         chosen = connectors_among(candidates, self._surroundings()) if self.vision or len(candidates) == 1 else []
         taken = {id(unit) for unit in chosen}
-        for unit in units:
-            role: Role = "connector" if id(unit) in taken else "extra"
-            yield Part(unit.path, role, self._unit_kind(unit, role), tuple(unit.rows))
+        for unit in chosen:
+            yield Part(unit.path, "connector", self._unit_kind(unit), tuple(unit.rows))
+        extra = sorted((unit for unit in units if id(unit) not in taken), key=lambda unit: unit.path)
+        for unit in extra[:MAX_EXTRA]:
+            yield Part(unit.path, "extra", self._unit_kind(unit), tuple(unit.rows))
+        if extra[MAX_EXTRA:]:
+            rows = [row for unit in extra[MAX_EXTRA:] for row in unit.rows]
+            yield Part(_common(rows), "extra", None, tuple(rows))
 
     def _may_connect(self, unit: Unit) -> bool:
         if not unit.network:
@@ -263,7 +186,7 @@ class _Reading:
             return found.kind.family == "connector"
         return unit.queries or any("cross" in piece.lower() for row in unit.rows for piece in row.path)
 
-    def _unit_kind(self, unit: Unit, role: Role) -> str | None:
+    def _unit_kind(self, unit: Unit) -> str | None:
         found = self.kinds.get(unit.path) if unit.network else None
         if found is not None:
             return found.kind.name
@@ -289,15 +212,19 @@ def _attends(network: Network) -> bool:
     return any("att" in piece.lower() for row in network.main.below() for piece in row.path)
 
 
-def _within(network: Network, forest: Forest) -> list[Row]:
+def _size(network: Network) -> int:
+    """Tensors in its main stack."""
+    return sum(row.count for row in network.main.below())
+
+
+def _within(network: Network, roots: set[Path]) -> list[Row]:
     """The rows of a network, those of networks deeper in it left out."""
-    inner = {other.root.path for other in forest.networks if other is not network}
     found: list[Row] = []
     waiting = [network.root]
     while waiting:
         node = waiting.pop()
         found.extend(node.rows)
-        waiting.extend(child for child in node.children.values() if child.path not in inner)
+        waiting.extend(child for child in node.children.values() if child.path not in roots)
     return found
 
 
@@ -323,11 +250,10 @@ def _is_norm(row: Row) -> bool:
 def _head_rows(network: Network) -> list[Row]:
     """The output head: at the network's root, beside it, or further up."""
     for level, node in enumerate((network.root, *network.root.ancestors())):
-        for name in sorted(node.children):
-            if name == "lm_head" or (level < 2 and name in HEADS):
-                child = node.children[name]
-                if not child.stacks:
-                    return list(child.below())
+        for name in HEADS if level < 2 else HEADS[:1]:
+            child = node.children.get(name)
+            if child is not None and not child.stacks:
+                return list(child.below())
     return []
 
 
@@ -385,18 +311,3 @@ def _common(rows: list[Row]) -> Path:
     size = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
     size = next((i for i, piece in enumerate(low[:size]) if piece == HOLE), size)
     return low[: min(size, len(low) - 1, len(high) - 1)]
-
-
-def patch_width(network: Network) -> int | None:
-    """The width of a tower, from the shape of its patch embedding."""
-    shapes = [row.shape for row in network.patches if row.shape is not None and len(row.shape) in (2, 4, 5)]
-    return shapes[0][0] if len(shapes) == 1 else None
-
-
-def token_shape(network: Network | None) -> tuple[int | None, int | None]:
-    """(rows, width) of the token embeddings."""
-    shapes = [row.shape for row in network.tokens if row.shape is not None] if network is not None else []
-    widths = {shape[1] for shape in shapes}
-    if len(widths) != 1:
-        return None, None
-    return sum(shape[0] for shape in shapes), shapes[0][1]

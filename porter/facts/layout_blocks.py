@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from porter.facts.layout import Part, patch_width
+from porter.facts.layout_model import Part, patch_width
 from porter.facts.layout_units import FOREIGN_WORDS, VISUAL_WORDS, words_of
 from porter.facts.synonyms import HEADS, HIDDEN, IMAGE_SIZE, LAYERS, PATCH_SIZE
 from porter.facts.word_lists import words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from porter.facts.layout import Layout, Part
+from porter.facts.layout_model import Layout, Part
 from porter.facts.layout_rows import HOLE, Path, Row
 from porter.facts.layout_units import NORM_WORDS, QUERIES, is_matrix
 from porter.facts.model import Confidence, Evidence, Fact

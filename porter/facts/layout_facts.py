@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from porter.facts.configs import PROCESSOR_FILES, Configs
-from porter.facts.layout import Hints, Layout, Part, read_layout
+from porter.facts.layout import read_layout
 from porter.facts.layout_blocks import LANGUAGE_WORDS, Block
+from porter.facts.layout_model import Hints, Layout, Part
 from porter.facts.layout_rows import HOLE
 from porter.facts.layout_units import CONNECTOR_WORDS, VISUAL_WORDS, words_of
 from porter.facts.model import Confidence, Evidence, Fact
@@ -136,6 +137,8 @@ def checked_tower(fact: Fact, layout: Layout, tower: TowerReading) -> Fact:
     part = _same_part(value, layout) if isinstance(value, dict) else None
     if part is None or not isinstance(value, dict):
         return fact
+    if part.kind and value.get("kind") is None:
+        fact = replace(fact, value=[{**value, "kind": part.kind}], note="kind by the names of the checkpoint")
     notes = [*_strangers(part, tower, str(value.get("prefix") or ""))]
     depth = part.network.depth if part.network is not None else None
     if depth is not None and value.get("layers") not in (None, depth):

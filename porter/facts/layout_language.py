@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from porter.facts.layout import Part
+from porter.facts.layout_model import Part
 from porter.jsontypes import JSONObject
 
 ARCHITECTURES = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import isqrt
 
-from porter.facts.layout import Layout, Part, patch_width
 from porter.facts.layout_blocks import Block, block_for
+from porter.facts.layout_model import Layout, Part, patch_width
 from porter.facts.layout_rows import Row
 from porter.facts.model import Evidence
 from porter.facts.towers import CLASS_TOKENS

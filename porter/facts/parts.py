@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from porter.facts.code import CodeReading
 from porter.facts.configs import Configs, evidence
 from porter.facts.features import FeaturePath, operations
-from porter.facts.layout import Layout, Part, token_shape
 from porter.facts.layout_blocks import FIELDS, blocks_of
 from porter.facts.layout_connectors import connector_in
 from porter.facts.layout_facts import checked_tower, config_tower, is_visual, processor_patch
 from porter.facts.layout_language import Guess, guess_language
+from porter.facts.layout_model import Layout, Part, token_shape
 from porter.facts.layout_towers import seen_in, towers_in
 from porter.facts.model import Confidence, Evidence, Fact
 from porter.facts.synonyms import HIDDEN, LAYERS
@@ -101,6 +101,8 @@ def _tower_class(tower: TowerReading) -> JSON:
 
 def _number(value: Val | None) -> JSON:
     inner = plain(value) if value is not None else None
+    if isinstance(inner, list) and len(set(map(str, inner))) == 1:
+        inner = inner[0]
     return inner if isinstance(inner, (int, float)) else None
 
 
@@ -128,8 +130,7 @@ def _first_architecture(config: Val | None) -> JSON:
 def connector_fact(configs: Configs, layout: Layout, path: FeaturePath | None) -> Fact:
     """The layers between tower and language model; without code what the checkpoint shows of them."""
     if path is None:
-        width = _number(read_value(configs.code.run, configs.text, HIDDEN))
-        return connector_in(layout, configs.snapshot.config(), width if isinstance(width, int) else None)
+        return _connector_without_code(configs, layout)
     layers: list[JSONObject] = []
     for op in operations(path):
         listed = op.get("layers")
@@ -150,9 +151,17 @@ def connector_fact(configs: Configs, layout: Layout, path: FeaturePath | None) -
         Src(str(layer["file"]), str(layer["line"]), str(layer["op"])) for layer in layers[:4] if "file" in layer
     )
     if path.lost:
+        seen = _connector_without_code(configs, layout)
+        if not shown and isinstance(seen.value, dict):
+            value, places = {**seen.value}, ()
         value["lost"] = path.lost
         return Fact("connector", value, Confidence.GUESS, evidence(places), note=f"the way to {path.lost} was lost")
     return Fact("connector", value, sure, evidence(places))
+
+
+def _connector_without_code(configs: Configs, layout: Layout) -> Fact:
+    width = _number(read_value(configs.code.run, configs.text, HIDDEN))
+    return connector_in(layout, configs.snapshot.config(), width if isinstance(width, int) else None)
 
 
 def common_path(attrs: list[str]) -> str:

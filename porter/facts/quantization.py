@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from porter.facts.layout import Layout
+from porter.facts.layout_model import Layout
 from porter.facts.model import Confidence, Evidence, Fact
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON, JSONObject

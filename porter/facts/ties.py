@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from porter.facts.configs import Configs, evidence
-from porter.facts.layout import Layout
+from porter.facts.layout_model import Layout
 from porter.facts.model import Confidence, Evidence, Fact
 from porter.facts.towers import read_value
 from porter.source.values import plain
