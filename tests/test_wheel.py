@@ -41,6 +41,12 @@ def test_every_template_is_inside(installed: Path) -> None:
     assert {path.relative_to(packed) for path in packed.rglob("*.j2")} == sources
 
 
+def test_the_tables_that_facts_read_are_inside(installed: Path) -> None:
+    packed = {path.name for path in (installed / "porter" / "facts" / "data").iterdir()}
+    assert packed == {path.name for path in (ROOT / "porter" / "facts" / "data").iterdir()}
+    assert packed
+
+
 def test_templates_are_found_from_another_folder(installed: Path, tmp_path: Path) -> None:
     shown = run(installed, tmp_path, "-c", "from porter.templates import folder; print(folder())")
     assert Path(shown.strip()) == installed / "porter" / "templates"

@@ -28,9 +28,11 @@ def inspect(request: InspectRequest, talk: Talk | None = None) -> ModelResult:
         save_facts(reading.facts, request.save_facts, reading.snapshot.repo.id)
         talk.note(f"wrote {request.save_facts}")
     try:
+        from porter.families.needs import tree_facts
         from porter.families.verdict import decide
 
         tree = read_tree(None, request.settings, talk)
-        return ModelResult(reading=reading, verdict=decide(reading, tree))
+        about_tree = tree_facts(reading.facts, tree)
+        return ModelResult(reading=reading, verdict=decide(reading, tree), about_tree=about_tree)
     except TreeError as error:
         return ModelResult(reading=reading, error=error)

@@ -9,6 +9,7 @@ from porter.facts.code import CodeReading
 from porter.facts.modalities import modality_fact
 from porter.facts.model import Confidence, Evidence, Fact
 from porter.facts.needs_security import entry_evidence
+from porter.hub.licence import statements
 from porter.hub.snapshot import AutoMapEntry, Snapshot
 from porter.jsontypes import JSON, JSONObject
 
@@ -76,8 +77,12 @@ def _entry_json(entry: AutoMapEntry) -> JSONObject:
 
 
 def _license(snapshot: Snapshot) -> Fact:
-    if snapshot.license is None:
+    """What the model card says wins over the licence file, and that over config.json; what differs is a note."""
+    found = list(statements(snapshot.text, snapshot.config()))
+    if not found:
         return Fact("license", None, Confidence.UNKNOWN)
-    return Fact(
-        "license", snapshot.license, Confidence.CERTAIN, (Evidence("README.md or LICENSE", "", snapshot.license),)
-    )
+    first = found[0].name
+    shown = tuple(Evidence(item.file, item.where, item.text) for item in found)
+    others = [f"{item.file} says {item.text}" for item in found if item.name.lower() != first.lower()]
+    sure = Confidence.LIKELY if others else Confidence.CERTAIN
+    return Fact("license", first, sure, shown, note="; ".join(others))

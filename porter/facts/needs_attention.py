@@ -9,6 +9,7 @@ from porter.facts.code import CodeReading
 from porter.facts.model import Confidence, Evidence, Fact
 from porter.facts.needs_imports import Import
 from porter.facts.needs_packages import completeness, no_code
+from porter.facts.needs_walk import Seen
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSONObject
 from porter.source.codebase import snippet, where
@@ -26,11 +27,11 @@ PACKAGES = frozenset(
 MAX_DEPTH = 8
 
 
-def attention_fact(snapshot: Snapshot, code: CodeReading, imports: Iterable[Import]) -> Fact:
+def attention_fact(snapshot: Snapshot, code: CodeReading, seen: Iterable[Seen], imports: Iterable[Import]) -> Fact:
     """Names that loading the code needs or sets; a back end that the code only may use is none."""
     name = "attention_backends"
     found: dict[str, list[Evidence]] = {}
-    signs = [*_stated("", snapshot.config()), *_imported(imports), *_forced(code)]
+    signs = [*_stated("", snapshot.config()), *_imported(imports), *_forced(seen)]
     for backend, evidence in signs:
         found.setdefault(SAME.get(backend, backend), []).append(evidence)
     notes = [f"{item.file} {item.where}: {item.text}" for item in _without_sdpa(code)][:2]
@@ -56,28 +57,34 @@ def _stated(path: str, value: JSONObject, depth: int = 0) -> Iterator[tuple[str,
 
 def _imported(imports: Iterable[Import]) -> Iterator[tuple[str, Evidence]]:
     for item in imports:
-        if item.top in PACKAGES and item.on_loading:
+        if item.top in PACKAGES and item.place.on_loading:
             yield item.top, item.evidence()
 
 
-def _forced(code: CodeReading) -> Iterator[tuple[str, Evidence]]:
-    """`config._attn_implementation = "x"`, an assertion that it is "x", or a submodule built with "x"."""
-    for file in code.run.code.files():
-        for node in ast.walk(file.tree):
-            for value in _settings(node):
-                if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value not in ANYWHERE:
-                    yield value.value, Evidence(file.path, where(node), snippet(node))
+def _forced(seen: Iterable[Seen]) -> Iterator[tuple[str, Evidence]]:
+    """`config._attn_implementation = "x"`, a demand that it is "x", or a submodule built with "x", in no branch."""
+    for item in seen:
+        for value in () if item.place.guard else _settings(item.node):
+            if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value not in ANYWHERE:
+                yield value.value, Evidence(item.place.file, f"line {item.line}", snippet(item.node))
 
 
 def _settings(node: ast.AST) -> Iterator[ast.expr]:
     """The expressions that a statement makes, or demands to be, the back end."""
     if isinstance(node, ast.Assign) and any(_is_setting(target) for target in node.targets):
         yield node.value
-    elif isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare) and _is_setting(node.test.left):
-        if len(node.test.ops) == 1 and isinstance(node.test.ops[0], ast.Eq):
-            yield node.test.comparators[0]
+    elif isinstance(node, ast.Assert):
+        yield from _compared(node.test, ast.Eq)
+    elif isinstance(node, ast.If) and any(isinstance(statement, ast.Raise) for statement in node.body):
+        yield from _compared(node.test, ast.NotEq)
     elif isinstance(node, ast.Call):
         yield from (keyword.value for keyword in node.keywords if keyword.arg in SETTINGS)
+
+
+def _compared(test: ast.expr, operator: type[ast.cmpop]) -> Iterator[ast.expr]:
+    compares = isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], operator)
+    if isinstance(test, ast.Compare) and compares and _is_setting(test.left):
+        yield test.comparators[0]
 
 
 def _is_setting(node: ast.expr) -> bool:

@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 from porter.facts.model import Confidence, Evidence, Fact
 from porter.facts.needs_imports import Import
+from porter.facts.needs_walk import NEVER
 from porter.hub.auto_map import SEPARATOR
 from porter.hub.snapshot import Snapshot
 
@@ -60,11 +61,16 @@ def dependency_fact(snapshot: Snapshot, imports: Iterable[Import]) -> Fact:
     own = own_modules(snapshot)
     by_name: dict[str, list[Import]] = {}
     for item in imports:
-        if item.guard not in ("types", "main") and not is_known(item) and not is_own(item, own):
+        if item.place.guard not in NEVER and not is_known(item) and not is_own(item, own):
             by_name.setdefault(distribution(item.top), []).append(item)
     best = {key: min(items, key=_weight) for key, items in sorted(by_name.items())}
-    notes = [_listed("optional", (key for key, item in best.items() if item.guard))]
-    notes.append(_listed("imported inside functions", (k for k, item in best.items() if item.lazy and not item.guard)))
+    notes = [_listed("optional", (key for key, item in best.items() if item.place.guard))]
+    notes.append(
+        _listed(
+            "inside functions, loading asks for them all the same",
+            (k for k, item in best.items() if item.place.lazy and not item.place.guard),
+        )
+    )
     notes.append(_listed("files of the repo imported as if they were packages", own_files(imports, own)))
     sure, gap = completeness(snapshot)
     none = (Evidence(path, "line 1", "imports no other package") for path in sorted(snapshot.python))
@@ -82,8 +88,10 @@ def no_code(name: str, snapshot: Snapshot, nothing: list[str] | None) -> Fact:
 def completeness(snapshot: Snapshot) -> tuple[Confidence, str]:
     """Certain when all code that the repo names was read, else what was not."""
     missing = dict.fromkeys(entry.file for entry in snapshot.auto_map if entry.file and not entry.found)
-    lost = [*missing, *snapshot.missing_code]
-    return (Confidence.LIKELY, f"not read: {', '.join(lost[:4])}") if lost else (Confidence.CERTAIN, "")
+    named = tuple(file.partition(SEPARATOR)[0] for file in missing)
+    lost = [*missing, *(line for line in snapshot.missing_code if not line.startswith(named))]
+    more = f" and {len(lost) - 2} more" if len(lost) > 2 else ""
+    return (Confidence.LIKELY, f"not read: {', '.join(lost[:2])}{more}") if lost else (Confidence.CERTAIN, "")
 
 
 def is_known(item: Import) -> bool:
@@ -111,7 +119,7 @@ def own_files(imports: Iterable[Import], own: frozenset[str]) -> list[str]:
 
 
 def _weight(item: Import) -> tuple[bool, bool, str, int]:
-    return bool(item.guard), item.lazy, item.file, item.line
+    return bool(item.place.guard), item.place.lazy, item.file, item.line
 
 
 def _listed(what: str, names: Iterable[str]) -> str:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from porter.facts.code import CodeReading
 from porter.facts.model import Confidence, Evidence, Fact
+from porter.facts.needs_walk import Seen
+from porter.hub.reference import is_repo_id
 from porter.hub.snapshot import AutoMapEntry, Snapshot
 from porter.source.codebase import snippet, where
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 SAFE = (".safetensors", ".gguf")
 WEIGHT_NAMES = ("pytorch_model", "model", "consolidated", "adapter_model", "checkpoint")
-RISKY_MODULES = frozenset(
-    {"subprocess", "socket", "requests", "urllib", "httpx", "ctypes", "pickle", "marshal", "shutil", "pty", "ftplib"}
-)
-RISKY_CALLS = frozenset({"eval", "exec", "compile", "__import__"})
+RISKY_MODULES = frozenset({"socket", "requests", "urllib", "httpx", "ctypes", "pickle", "marshal", "shutil", "ftplib"})
+COMMANDS = frozenset({"subprocess", "pty"})
+RISKY_CALLS = frozenset({"eval", "exec", "compile"})
 RISKY_OS = frozenset(
     {"system", "popen", "remove", "unlink", "rmdir", "execv", "execve", "execvp", "spawnl", "spawnv", "kill", "fork"}
 )
@@ -27,9 +28,16 @@ PARTS = (
 )
 
 
-def security_fact(snapshot: Snapshot, code: CodeReading) -> Fact:
+def security_fact(snapshot: Snapshot, code: CodeReading, seen: Iterable[Seen]) -> Fact:
     """Notes, each with its evidence; an empty list when there is nothing to say."""
-    notes = [*_foreign(snapshot), *_trust(snapshot), *_refused(snapshot), *_pickles(snapshot), *_risky(code)]
+    notes = [
+        *_foreign(snapshot),
+        *_trust(snapshot),
+        *_refused(snapshot),
+        *_pickles(snapshot),
+        *_risky(code, seen),
+        *_loads_code(seen),
+    ]
     if not notes:
         shown = (Evidence("config.json", "auto_map", "absent: no code of the repo would run"),)
         return Fact("security", [], Confidence.ABSENT, shown)
@@ -94,46 +102,63 @@ def _is_weight(name: str, tables: set[str]) -> bool:
     return name.endswith(PICKLES) and (name in tables or base.startswith(WEIGHT_NAMES))
 
 
-def _risky(code: CodeReading) -> Iterator[Note]:
-    """Calls that act on the machine: on import, or (for those that run text or commands) anywhere."""
-    for file in code.run.code.files():
-        names = {name: module for name, (module, _) in file.imports.items()}
-        for node, on_import in _calls(file.tree):
-            what = _risk(node, names, on_import)
+def _risky(code: CodeReading, seen: Iterable[Seen]) -> Iterator[Note]:
+    """Calls that act on the machine: on import, or (those that run text or commands) anywhere; one note per kind."""
+    found: dict[tuple[str, str, bool], list[ast.Call]] = {}
+    meanings: dict[str, dict[str, str]] = {}
+    for item in seen:
+        if isinstance(item.node, ast.Call) and item.place.guard != "main":
+            file = item.place.file
+            names = meanings.get(file) or meanings.setdefault(file, _meanings(code, file))
+            what = _risk(item.node, names, not item.place.lazy)
             if what:
-                when = "on import" if on_import else "when called"
-                yield f"{what} {when}: {file.path} {where(node)}", Evidence(file.path, where(node), snippet(node))
+                found.setdefault((file, what, not item.place.lazy), []).append(item.node)
+    for (path, what, on_import), nodes in found.items():
+        more = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
+        when = "on import" if on_import else "when called"
+        text = f"{what} runs {when}: {path} {where(nodes[0])}{more}"
+        yield text, Evidence(path, where(nodes[0]), snippet(nodes[0]))
 
 
-def _calls(tree: ast.Module) -> list[tuple[ast.Call, bool]]:
-    """Every call with whether it runs on import, by line."""
-    found: list[tuple[ast.Call, bool]] = []
-    waiting: list[tuple[ast.AST, bool]] = [(tree, True)]
-    while waiting:
-        node, on_import = waiting.pop()
-        if isinstance(node, ast.Call):
-            found.append((node, on_import))
-        if isinstance(node, ast.If) and any(getattr(item, "id", "") == "__name__" for item in ast.walk(node.test)):
-            continue
-        inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-        waiting.extend((child, on_import and not inside) for child in ast.iter_child_nodes(node))
-    return sorted(found, key=lambda item: (item[0].lineno, item[0].col_offset))
+def _meanings(code: CodeReading, path: str) -> dict[str, str]:
+    """What the names of a file stand for: dotted for imports, something of the file itself for definitions."""
+    file = code.run.code.file(path)
+    if file is None:
+        return {}
+    own = {name: f"{path}:{name}" for name in file.definitions}
+    return {**own, **{name: ".".join(part for part in meant if part) for name, meant in file.imports.items()}}
 
 
-def _risk(call: ast.Call, names: dict[str, str], on_import: bool) -> str:
-    """The name of a call that deserves a look; empty for any other."""
-    if isinstance(call.func, ast.Name):
-        name = call.func.id
-        module = names.get(name, "")
-        dotted = f"{module}.{name}" if module else name
-        plain = name in RISKY_CALLS and not module and _runs_text(call)
-    else:
-        dotted, plain = _dotted(call.func, names), False
+def _loads_code(seen: Iterable[Seen]) -> Iterator[Note]:
+    """`from_pretrained("ORG/NAME", trust_remote_code=True)`: the code itself takes another repo's."""
+    for item in seen:
+        node = item.node
+        first = node.args[0] if isinstance(node, ast.Call) and node.args else None
+        repo = first.value if isinstance(first, ast.Constant) else None
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(repo, str)
+            and is_repo_id(repo)
+            and any(map(_trusts, node.keywords))
+        ):
+            place = f"{item.place.file} {where(node)}"
+            text = f"the code loads {repo} with that repo's code: {place}"
+            yield text, Evidence(item.place.file, where(node), snippet(node))
+
+
+def _trusts(keyword: ast.keyword) -> bool:
+    return keyword.arg == "trust_remote_code" and getattr(keyword.value, "value", False) is True
+
+
+def _risk(call: ast.Call, names: Mapping[str, str], on_import: bool) -> str:
+    """The dotted name of a call that deserves a look; empty for any other. `names` are the file's imports."""
+    dotted = _dotted(call.func, names)
     top, _, last = dotted.partition(".")
-    commands = (top == "os" and last in RISKY_OS) or top in ("subprocess", "pty")
-    if plain or commands:
+    if dotted in RISKY_CALLS:
+        return dotted if _runs_text(call) else ""
+    if (top == "os" and last in RISKY_OS) or top in COMMANDS:
         return dotted
-    return dotted if on_import and "." in dotted and (top in RISKY_MODULES or dotted in LOADERS) else ""
+    return dotted if on_import and last and (top in RISKY_MODULES or dotted in LOADERS) else ""
 
 
 def _runs_text(call: ast.Call) -> bool:
@@ -141,7 +166,7 @@ def _runs_text(call: ast.Call) -> bool:
     return bool(call.args) and not isinstance(call.args[0], ast.Constant)
 
 
-def _dotted(node: ast.expr, names: dict[str, str]) -> str:
+def _dotted(node: ast.expr, names: Mapping[str, str]) -> str:
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)

@@ -73,7 +73,7 @@ def split_reference(reference: str) -> tuple[str | None, str, str]:
 def refusal(value: JSON) -> str:
     """Why a value can name no class in a file of a repo; empty when it can."""
     if not isinstance(value, str):
-        return f"{kind_of(value)}, not a class"
+        return f"{'an object' if isinstance(value, dict) else kind_of(value)}, not a class"
     repo, module, class_name = split_reference(value)
     if repo is not None and not is_repo_id(repo):
         return f"{printable(repo) or 'nothing'} is no repo id"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from porter.jsontypes import JSONObject
 
 OpenRepo = Callable[[str], Source]
 
+INSTALLED = frozenset(
+    {"torch", "torchvision", "transformers", "tokenizers", "numpy", "PIL", "safetensors", "accelerate"}
+)
 MAX_FILES = 256
 MAX_ENTRIES = 256
 MAX_CANDIDATES = 32
@@ -44,7 +48,7 @@ class Reader:
     missing: dict[str, None] = field(default_factory=dict)
     others: dict[str, Source | None] = field(default_factory=dict)
     unreachable: dict[str, str] = field(default_factory=dict)
-    looked_at: dict[str, frozenset[str]] = field(default_factory=dict)
+    looked_at: dict[str, str] = field(default_factory=dict)
 
     def entry(self, target: Target) -> AutoMapEntry:
         """What one `auto_map` value names; a value that can name no file of a repo is kept with the reason."""
@@ -99,19 +103,20 @@ class Reader:
         wanted = module_file(module) or ""
         names = [name for name in source.sizes if name.endswith(".py")]
         names.sort(key=lambda name: (not name.startswith(folder), -SequenceMatcher(None, name, wanted).ratio(), name))
-        return next((name for name in names[:MAX_CANDIDATES] if class_name in self.classes(source, name)), None)
+        return next((name for name in names[:MAX_CANDIDATES] if self.defines(source, name, class_name)), None)
 
-    def classes(self, source: Source, name: str) -> frozenset[str]:
-        """The classes at the top level of a file; none of a file that cannot be read."""
+    def defines(self, source: Source, name: str, class_name: str) -> bool:
+        """Whether a file has the class at its top level; False for a file that cannot be read."""
         key = f"{source.ref.id}{SEPARATOR}{name}"
         if key not in self.looked_at:
             try:
-                tree = parsed(read_text(source, name))
+                self.looked_at[key] = read_text(source, name)
             except PorterError:
-                tree = None
-            nodes = tree.body if tree is not None else []
-            self.looked_at[key] = frozenset(node.name for node in nodes if isinstance(node, ast.ClassDef))
-        return self.looked_at[key]
+                self.looked_at[key] = ""
+        text = self.looked_at[key]
+        tree = parsed(text) if f"class {class_name}" in text else None
+        nodes = tree.body if tree is not None else []
+        return any(isinstance(node, ast.ClassDef) and node.name == class_name for node in nodes)
 
     def follow(self, source: Source, prefix: str, name: str) -> bool:
         """Reads `name` and what it imports; False when the repo has no such file, or it cannot be read."""
@@ -139,17 +144,18 @@ class Reader:
             return None
 
     def imported(self, source: Source, prefix: str, current: str, text: str) -> Iterator[str]:
-        for wanted in relative_imports(text):
+        for wanted in own_imports(text):
             files = wanted.files(current)
             present = [name for name in files if name in source.sizes]
-            if not present and wanted.module:
+            if not present and wanted.module and wanted.level:
                 self.missing[f"{prefix}{current}: {wanted.text()}"] = None
             yield from present
 
 
 @dataclass(frozen=True, slots=True)
-class RelativeImport:
-    """`from {dots}{module} import {names}`; `level` counts the dots."""
+class OwnImport:
+    """`from {dots}{module} import {names}`; `level` counts the dots. Without dots it may mean a file at the top: that
+    is no way to load code of the Hub, yet some repos are written to be run from their own folder."""
 
     level: int
     module: str
@@ -160,10 +166,11 @@ class RelativeImport:
 
     def files(self, importer: str) -> tuple[str, ...]:
         """Every file of the repo that this import may read, seen from `importer`; none when it leaves the repo."""
-        folder = importer.split("/")[:-1]
-        if self.level - 1 > len(folder):
+        folder = importer.split("/")[:-1] if self.level else []
+        up = max(self.level - 1, 0)
+        if up > len(folder):
             return ()
-        base = folder[: len(folder) - (self.level - 1)] + [part for part in self.module.split(".") if part]
+        base = folder[: len(folder) - up] + [part for part in self.module.split(".") if part]
         modules = [base] if base else []
         modules += [[*base, name] for name in self.names if name != "*"]
         parents = [base[:depth] for depth in range(1, len(base))]
@@ -171,16 +178,35 @@ class RelativeImport:
         return (*files, *(f"{'/'.join(parts)}/__init__.py" for parts in [*parents, *modules]))
 
 
-def relative_imports(text: str) -> tuple[RelativeImport, ...]:
+def own_imports(text: str) -> tuple[OwnImport, ...]:
     """Also those inside functions and `try`. Empty for text that does not parse: the reader of the code says so."""
     tree = parsed(text)
-    if tree is None:
-        return ()
-    return tuple(
-        RelativeImport(node.level, node.module or "", tuple(alias.name for alias in node.names))
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.level
-    )
+    nodes = sorted(statements(tree), key=lambda node: getattr(node, "lineno", 0)) if tree is not None else []
+    return tuple(item for node in nodes for item in imports_in(node))
+
+
+def statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Every statement at any depth; expressions are left alone, which hold most of a file's nodes and no import."""
+    waiting: list[ast.AST] = [*tree.body]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, part, None)
+            waiting.extend(inner if isinstance(inner, list) else ())
+
+
+def imports_in(node: ast.AST) -> Iterator[OwnImport]:
+    if isinstance(node, ast.ImportFrom) and (node.level or may_be_own(node.module or "")):
+        yield OwnImport(node.level, node.module or "", tuple(alias.name for alias in node.names))
+    elif isinstance(node, ast.Import):
+        yield from (OwnImport(0, alias.name, ()) for alias in node.names if may_be_own(alias.name))
+
+
+def may_be_own(module: str) -> bool:
+    """Packages that every installation has are never a file of the repo."""
+    top = module.partition(".")[0]
+    return bool(top) and top not in sys.stdlib_module_names and top not in INSTALLED
 
 
 def parsed(text: str) -> ast.Module | None:

@@ -45,9 +45,10 @@ def plan_port(
         own = options.own_config is not False
         changes = plugin_files(reading, verdict, spec, tree.version, todo, own_config=own)
     else:
-        from porter.planning.tree_port import tree_files
+        from porter.planning.tree_port import to_compile, tree_files
 
         changes = tree_files(reading, spec, tree, options.own_config, options.repo_id)
+        todo += to_compile(tree, changes)
     return Plan(
         str(target), options.layout, spec.names.module, changes, todo, _manifest(reading, verdict, tree, spec, options)
     )

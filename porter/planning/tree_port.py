@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from porter.errors import Refused, TreeError, UsageError
+from porter.facts.needs_imports import imports_in
+from porter.facts.needs_packages import distribution, is_known
+from porter.facts.needs_walk import walk_code
 from porter.facts.reading import RepoReading
 from porter.planning import config_file, model_file
-from porter.planning.plan import FileChange
+from porter.planning.plan import FileChange, OpenItem
 from porter.planning.render import render_python
 from porter.planning.sites import ConfigEntry, SiteEntry, tree_edits
+from porter.planning.sites.requirements import compile_commands, requirement_edits
 from porter.planning.spec import PortSpec, SubConfig
+from porter.source.codebase import CodeBase
 from porter.vllm_tree.registry import config_registry
 from porter.vllm_tree.tree import Tree
 
 MODELS = "vllm/model_executor/models"
 CONFIGS = "vllm/transformers_utils/configs"
+ALWAYS_HERE = frozenset({"vllm", "tests", "pytest"})
 
 
 def tree_files(
@@ -29,8 +38,28 @@ def tree_files(
     if own:
         text = render_python("configuration.py.j2", **config_file.context(spec))
         changes.append(FileChange(f"{CONFIGS}/{module}.py", None, text))
+    changes.extend(package_edits(tree.root, changes, spec.names.stem))
     changes.extend(tree_edits(tree, site_entry(reading, spec, own=own, repo_id=repo_id)))
     return tuple(sorted(changes, key=lambda change: change.path))
+
+
+def package_edits(root: Path, changes: Sequence[FileChange], title: str) -> tuple[FileChange, ...]:
+    """The requirement lines for what the generated files import and the tree does not have."""
+    texts = {change.path: change.new for change in changes if change.old is None and change.path.endswith(".py")}
+    imports = imports_in(walk_code(CodeBase(texts)))
+    outside = (item for item in imports if not is_known(item) and item.top not in ALWAYS_HERE)
+    return requirement_edits(root, sorted({distribution(item.top) for item in outside}), title)
+
+
+def to_compile(tree: Tree, changes: Sequence[FileChange]) -> tuple[OpenItem, ...]:
+    """The compiled requirement files that an edit leaves behind: the tree's own command makes them again."""
+    root = tree.root or Path()
+    edited = [change.path for change in changes if change.path.endswith(".in") and change.action == "edit"]
+    return tuple(
+        OpenItem(path, "the files compiled from it do not have its new line", command)
+        for path in edited
+        for command in compile_commands(root, path)
+    )
 
 
 def needs_own_config(reading: RepoReading, spec: PortSpec, tree: Tree, wanted: bool | None) -> bool:
