@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from porter.commands.reading import ModelResult, open_questions
 from porter.console import Console
 from porter.facts.model import Confidence, Fact, ModelFacts
+from porter.jsontypes import JSON
 from porter.overrides import DERIVED
 from porter.render.words import set_option, short, source, words
 
@@ -26,6 +27,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "patch_size",
         "merge_size",
         "native_resolution",
+        "image_grid_pinpoints",
         "min_pixels",
         "max_pixels",
         "resize_scheme",
@@ -45,6 +47,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "tied_embeddings",
         "quantization",
         "attention_backends",
+        "decoding",
     ),
     "Repo": (
         "architecture",
@@ -62,6 +65,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 IN_TREE = ("vision_tower", "connector", "language_model", "feature_path", "weight_prefixes", "weights_layout")
 ELSEWHERE = (*IN_TREE, "security", "config_conflicts")
 NOT_FOUND = (Confidence.UNKNOWN, Confidence.ABSENT)
+SHOWN = 12
 NARROW = 72
 """Columns below which a table of four would be all line breaks."""
 
@@ -110,17 +114,33 @@ def unknown_lines(facts: ModelFacts) -> Iterator[str]:
 
 
 def conflicts(facts: ModelFacts) -> Iterator[str]:
-    """What stands against a fact or explains it, with the value that holds and where it was read."""
+    """What stands against a fact or explains it: the value that holds, where it was read, and why."""
+    yield from level_conflicts(facts.value("config_conflicts"))
     for fact in facts.values():
-        settled = fact.confidence not in (Confidence.GUESS, Confidence.UNKNOWN)
-        if fact.note and settled and fact.name not in (*IN_TREE, "auto_map", "config_map"):
+        settled = fact.confidence in (Confidence.CERTAIN, Confidence.LIKELY) and fact.value is not None
+        if fact.note and settled and fact.name not in (*ELSEWHERE, "auto_map", "config_map"):
             read = f" ({source(fact)})" if fact.evidence else ""
-            yield (
-                f"{fact.name} = {words(fact)}{read}: {fact.note}"
-                if fact.value is not None
-                else f"{fact.name}: {fact.note}"
-            )
-    yield from listed_texts(facts["config_conflicts"])
+            yield f"{fact.name} = {words(fact)}{read}: {fact.note}"
+
+
+def level_conflicts(value: JSON) -> Iterator[str]:
+    """Attributes that two levels of the config state in two ways: the winner first, then the others, and the reason."""
+    for item in value if isinstance(value, list) else []:
+        stated = item.get("values") if isinstance(item, dict) else None
+        if not isinstance(item, dict) or not isinstance(stated, list):
+            continue
+        rows = [row for row in stated if isinstance(row, dict)]
+        rows.sort(key=lambda row: row.get("path") != item.get("winner"))
+        told = " over ".join(f"{short(row.get('path'))} = {short(row.get('value'))}" for row in rows)
+        undecided = "" if item.get("winner") else "undecided: "
+        yield f"{undecided}{told}: {short(item.get('reason'), 300)}"
+
+
+def reasons_unknown(facts: ModelFacts) -> Iterator[str]:
+    """Why a fact is not known, or is known not to be there."""
+    for fact in facts.values():
+        if fact.note and fact.confidence in NOT_FOUND and fact.name not in ELSEWHERE:
+            yield f"{fact.name}: {fact.note}"
 
 
 def listed_texts(fact: Fact) -> Iterator[str]:
@@ -129,34 +149,35 @@ def listed_texts(fact: Fact) -> Iterator[str]:
         yield item if isinstance(item, str) else short(item, 300)
 
 
-def missing_lines(result: ModelResult) -> Iterator[str]:
-    """What the family's base reads and this repo states nowhere."""
+def missing_lines(result: ModelResult, *, verbose: bool = False) -> list[str]:
+    """What the base of a port reads and this repo states nowhere."""
     match, found = result.verdict.match if result.verdict else None, result.facts.value("config_map")
     missing = [name for name, path in found.items() if path in (None, "MISSING")] if isinstance(found, dict) else []
-    if match is not None and missing:
-        yield f"read by {match.model_class}, not stated by the repo: {', '.join(missing)}"
+    if match is None or not missing:
+        return []
+    shown = missing if verbose else missing[:SHOWN]
+    more = f" and {len(missing) - len(shown)} more" if len(missing) > len(shown) else ""
+    return [f"read by {match.model_class}, not stated by the repo: {', '.join(shown)}{more}"]
 
 
 def questions(result: ModelResult) -> Iterator[tuple[str, str]]:
     """The option that settles each fact that a port would need settled, and what is known of it now.
 
-    What follows from another answer is not asked; nor is anything where answers would not lift the refusal.
+    What follows from another answer is not asked.
     """
-    asked = open_questions(result.verdict, result.facts)
-    if not lifts(result, {fact.name for fact in asked}):
-        return
-    for fact in independent(asked):
+    for fact in independent((*open_questions(result.verdict, result.facts), *lifting(result))):
         known = "unknown" if fact.value is None else "a guess"
         yield set_option(fact), f"{known}: {fact.note}" if fact.note else known
 
 
-def lifts(result: ModelResult, names: set[str]) -> bool:
-    """Whether there is no refusal, or settling `names` would leave none of its blockers."""
-    verdict = result.verdict
-    if verdict is None or verdict.level != "refuse":
-        return True
-    blockers = verdict.match.blockers if verdict.match is not None else ()
-    return bool(blockers) and all(blocker.what.replace(" ", "_") in names for blocker in blockers)
+def lifting(result: ModelResult) -> list[Fact]:
+    """The open facts of a refused repo, where settling them would leave none of its blockers."""
+    match = result.verdict.match if result.verdict is not None else None
+    if match is None or result.verdict is None or result.verdict.level != "refuse" or not match.blockers:
+        return []
+    asked = [fact for name in match.uses if not (fact := result.facts[name]).usable]
+    names = {fact.name for fact in asked}
+    return asked if all(blocker.what.replace(" ", "_") in names for blocker in match.blockers) else []
 
 
 def independent(asked: Iterable[Fact]) -> Iterator[Fact]:

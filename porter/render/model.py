@@ -6,14 +6,16 @@ from collections.abc import Iterator
 
 from porter.commands.reading import ModelResult
 from porter.console import Console
-from porter.render.facts import conflicts, listed_texts, missing_lines, questions, show_facts
+from porter.families.base import Verdict
+from porter.render.facts import conflicts, listed_texts, missing_lines, questions, reasons_unknown, show_facts
 from porter.render.parts import parts
 from porter.render.words import quoted, short
 
 FOLD = 6
 """Lines of a list that are shown without --verbose."""
+CONDITIONS = 3
 LINE = 300
-SERVED = ("supported", "transformers-backend")
+BACKEND = "why not the Transformers backend"
 PORTED = ("inherit", "compose")
 
 
@@ -23,12 +25,12 @@ def show_inspect(console: Console, result: ModelResult) -> None:
         return
     console.tree(parts(result.facts, verbose=console.verbose))
     show_facts(console, result.facts)
-    for line in missing_lines(result):
-        console.item(line, indent=0)
-    level = result.verdict.level if result.verdict else None
-    if level in PORTED or console.verbose:
+    if is_ported(result) or console.verbose:
+        show_items(console, missing_lines(result, verbose=console.verbose), indent=0)
         show_list(console, "Differences from the family's base", list(differences(result)))
-    show_list(console, "Conflicts and notes", list(conflicts(result.facts)))
+    show_list(console, "Conflicts and notes", list(conflicts(result.facts)), FOLD)
+    if console.verbose:
+        show_list(console, "Not known because", list(reasons_unknown(result.facts)))
     show_list(console, "Security", list(listed_texts(result.facts["security"])))
     show_list(console, "Could not be followed", list(result.reading.problems), FOLD)
     show_questions(console, result)
@@ -51,7 +53,9 @@ def show_verdict(console: Console, result: ModelResult) -> None:
         return
     overruled = f", overruling {verdict.overruled}" if verdict.overruled else ""
     console.line(f"verdict: {verdict.level} ({verdict.confidence.value}{overruled})", "bold")
-    show_items(console, verdict.reasons, FOLD)
+    told = [reason for reason in verdict.reasons if not (verdict.backend and reason.startswith(BACKEND))]
+    show_items(console, told, FOLD)
+    show_backend(console, verdict)
     match = verdict.match
     if match is not None and not (verdict.level == "refuse" and any(match.model_class in r for r in verdict.reasons)):
         word = "nearest family" if verdict.level == "refuse" else "family"
@@ -60,6 +64,24 @@ def show_verdict(console: Console, result: ModelResult) -> None:
     command = next_command(result)
     if command:
         console.line(f"next: {command}")
+
+
+def show_backend(console: Console, verdict: Verdict) -> None:
+    """Why the tree's Transformers backend does not serve the repo: the conditions that do not hold, then the unread."""
+    open_ones = [item for item in verdict.backend if item.state != "holds"]
+    if verdict.level == "transformers-backend" or (not open_ones and not console.verbose):
+        return
+    held = len(verdict.backend) - len(open_ones)
+    console.line(f"Transformers backend: {held} of {len(verdict.backend)} conditions hold")
+    shown = verdict.backend if console.verbose else sorted(open_ones, key=lambda item: item.state)[:CONDITIONS]
+    for item in shown:
+        console.item(f"{item.state}: {item.line()}")
+    if len(open_ones) > len(shown):
+        console.item(f"and {len(open_ones) - len(shown)} more (--verbose)")
+
+
+def is_ported(result: ModelResult) -> bool:
+    return result.verdict is not None and result.verdict.level in PORTED
 
 
 def next_command(result: ModelResult) -> str:
@@ -90,13 +112,13 @@ def show_list(console: Console, heading: str, lines: list[str], fold: int | None
         show_items(console, lines, fold)
 
 
-def show_items(console: Console, lines: list[str] | tuple[str, ...], fold: int | None = None) -> None:
+def show_items(console: Console, lines: list[str], fold: int | None = None, indent: int = 2) -> None:
     """The lines, without --verbose only the first `fold` of them."""
     shown = len(lines) if console.verbose or fold is None or len(lines) <= fold + 1 else fold
     for line in lines[:shown]:
-        console.item(line if console.verbose or len(line) <= LINE else f"{line[: LINE - 1]}…")
+        console.item(line if console.verbose or len(line) <= LINE else f"{line[: LINE - 1]}…", indent)
     if shown < len(lines):
-        console.item(f"and {len(lines) - shown} more (--verbose)")
+        console.item(f"and {len(lines) - shown} more (--verbose)", indent)
 
 
 def differences(result: ModelResult) -> Iterator[str]:

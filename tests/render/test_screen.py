@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from porter.console import Console
 from porter.facts.configs import Configs
 from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
 from porter.facts.reading import RepoReading
-from porter.families.base import Blocker, Level, Match, Verdict
+from porter.families.base import Blocker, Condition, Level, Match, Verdict
 from porter.hub.snapshot import RepoRef, Snapshot
 from porter.jsontypes import JSON
 from porter.render.model import next_command, show_inspect
@@ -215,3 +216,33 @@ def test_values_in_words() -> None:
     assert quoted("plain") == "plain"
     assert set_option(Fact("image_context_token", "<a b>", Confidence.GUESS)) == "--set 'image_context_token=<a b>'"
     assert set_option(Fact("image_size", None, Confidence.UNKNOWN)) == "--set image_size=NUMBER"
+
+
+def test_two_levels_that_disagree_name_winner_and_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    values: JSON = [{"path": "image_size", "value": 448}, {"path": "vision_config.image_size", "value": 980}]
+    found: JSON = [
+        {"attribute": "image_size", "values": values, "winner": "vision_config.image_size", "reason": "built"}
+    ]
+    lines = screen(capsys, None, fact("config_conflicts", found))
+    assert "  vision_config.image_size = 980 over image_size = 448: built" in lines
+
+
+def test_why_not_the_transformers_backend(capsys: pytest.CaptureFixture[str]) -> None:
+    states = ("holds", "unknown", "fails", "unknown", "fails")
+    backend = tuple(Condition(f"c{number}", state, "so") for number, state in enumerate(states))  # type: ignore[arg-type]
+    verdict = replace(verdict_of("inherit", ["fits", "why not the Transformers backend: long"]), backend=backend)
+    text = "\n".join(screen(capsys, verdict))
+    assert "Transformers backend: 1 of 5 conditions hold\n  fails: c2: so\n  fails: c4: so\n  unknown: c1: so\n" in text
+    assert "why not" not in text
+    assert "holds: c0: so" in "\n".join(screen(capsys, verdict, verbose=True))
+
+
+def test_security_notes_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = screen(capsys, None, fact("security", ["code of another repo: a/b"]))
+    assert lines[lines.index("Security") + 1] == "  code of another repo: a/b"
+
+
+def test_why_something_is_unknown_is_for_who_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    unread = Fact("patch_size", None, Confidence.UNKNOWN, note="no file states it")
+    assert "  patch_size: no file states it" in screen(capsys, None, unread, verbose=True)
+    assert "no file states it" not in "\n".join(screen(capsys, None, unread))
