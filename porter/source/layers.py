@@ -285,6 +285,9 @@ def _width(value: object) -> object:
     return inner[0] if isinstance(inner, list) and len(inner) == 1 else inner
 
 
+KERNELS = {"Conv1d": 1, "Conv2d": 2, "Conv3d": 3}
+
+
 def parameters(run: Interpreter, module: object, prefix: str = "", depth: int = 8) -> dict[str, tuple[int, ...] | None]:
     """Names and shapes of the tensors that a module would store, as far as its code can be read."""
     found: dict[str, tuple[int, ...] | None] = {}
@@ -321,6 +324,20 @@ def _layer_parameters(layer: Layer) -> dict[str, tuple[int, ...] | None]:
     if name == "Embedding":
         rows, columns = layer.argument(0, "num_embeddings"), layer.argument(1, "embedding_dim")
         return {"weight": (rows, columns) if isinstance(rows, int) and isinstance(columns, int) else None}
-    if name == "Conv2d":
-        return {"weight": None, **({"bias": None} if layer.argument(7, "bias", True) is not False else {})}
+    if name in KERNELS:
+        biased = layer.argument(7, "bias", True) is not False
+        outputs = layer.argument(1, "out_channels")
+        shape = (outputs,) if isinstance(outputs, int) else None
+        return {"weight": _kernel(layer, KERNELS[name]), **({"bias": shape} if biased else {})}
     return {}
+
+
+def _kernel(layer: Layer, dimensions: int) -> tuple[int, ...] | None:
+    """The weight of a convolution: outputs, inputs of one group, and the kernel."""
+    inputs, outputs = layer.argument(0, "in_channels"), layer.argument(1, "out_channels")
+    kernel, groups = layer.argument(2, "kernel_size"), layer.argument(6, "groups", 1)
+    sizes = kernel if isinstance(kernel, (list, tuple)) else [kernel] * dimensions
+    numbers = [outputs, inputs, groups, *sizes]
+    if not all(isinstance(number, int) and number > 0 for number in numbers):
+        return None
+    return (int(str(outputs)), int(str(inputs)) // int(str(groups)), *(int(str(size)) for size in sizes))
