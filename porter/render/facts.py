@@ -64,6 +64,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 IN_TREE = ("vision_tower", "connector", "language_model", "feature_path", "weight_prefixes", "weights_layout")
 ELSEWHERE = (*IN_TREE, "security", "config_conflicts")
+ONLY_IF_STATED = ("image_grid_pinpoints", "decoding")
+"""Facts of few repos: that another one lacks them says nothing."""
 NOT_FOUND = (Confidence.UNKNOWN, Confidence.ABSENT)
 SHOWN = 12
 NARROW = 72
@@ -106,6 +108,7 @@ def unknown_lines(facts: ModelFacts) -> Iterator[str]:
     absent: list[str] = []
     for title, found in grouped(facts):
         names = [fact.name for fact in found if fact.confidence is Confidence.UNKNOWN]
+        names = [name for name in names if name not in ONLY_IF_STATED]
         absent += [fact.name for fact in found if fact.confidence is Confidence.ABSENT]
         if names:
             yield f"unknown ({title}): {', '.join(names)}"

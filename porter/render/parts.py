@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from porter.console import Branch
 from porter.facts.model import Confidence, Fact, ModelFacts
 from porter.jsontypes import JSON, JSONObject
-from porter.render.words import short, source
+from porter.render.words import counted, short, source
 
 OTHER_ROLES = ("head", "extra", "side")
 TOWER = ("kind", "class", "hidden_size", "layers", "heads", "patch_size")
@@ -35,7 +35,7 @@ def parts(facts: ModelFacts, *, verbose: bool = False) -> Branch:
             LANGUAGE,
             groups.get("language_model", []),
         ),
-        *((f"{role}: {counted(group)}", ()) for role in OTHER_ROLES for group in groups.get(role, [])),
+        *((f"{role}: {group_label(group)}", ()) for role in OTHER_ROLES for group in groups.get(role, [])),
     ]
     layout = facts["weights_layout"].value
     if verbose and isinstance(layout, dict):
@@ -80,13 +80,13 @@ def weights_label(value: JSON, groups: Iterable[JSONObject]) -> str:
     count = sum(total for group in groups if isinstance(total := group.get("tensors"), int))
     places = [prefix] if prefix else [group.get("prefix") for group in groups]
     named = ", ".join(f"{short(place).rstrip('.')}.*" for place in places if place)
-    told = ", ".join(part for part in (named, f"{count} tensors" if count else "") if part)
+    told = ", ".join(part for part in (named, counted(count, "tensor") if count else "") if part)
     return f"  [{told}]" if told else ""
 
 
-def counted(group: JSONObject) -> str:
+def group_label(group: JSONObject) -> str:
     kind = f"{short(group['kind'])}, " if group.get("kind") else ""
-    return f"{kind}{group.get('tensors')} tensors under {short(group.get('prefix') or '(top level)')}"
+    return f"{kind}{counted(group.get('tensors'), 'tensor')} under {short(group.get('prefix') or '(top level)')}"
 
 
 def doubt(fact: Fact) -> str:
@@ -107,7 +107,7 @@ def layer_label(layer: JSON) -> str:
     """The sizes of what has weights: one where it is a norm, both where it is a projection."""
     if not isinstance(layer, dict):
         return short(layer)
-    name, before, after = short(layer.get("op")), layer.get("in"), layer.get("out")
+    name, before, after = short(layer.get("op") or "?"), layer.get("in"), layer.get("out")
     if not before or not after:
         return name
     if "norm" in name.lower():
@@ -137,7 +137,7 @@ def patterns(layout: JSONObject) -> Iterator[Branch]:
     groups = layout.get("groups")
     for group in groups if isinstance(groups, list) else []:
         if isinstance(group, dict):
-            yield f"{short(group.get('role'))}: {counted(group)}", list(pattern_lines(group.get("patterns")))
+            yield f"{short(group.get('role'))}: {group_label(group)}", list(pattern_lines(group.get("patterns")))
     disagreements = layout.get("disagreements")
     for item in disagreements if isinstance(disagreements, list) else []:
         yield f"disagreement: {short(item, 200)}", ()

@@ -11,6 +11,7 @@ from porter.jsontypes import JSON, JSONObject
 from porter.overrides import KINDS
 
 CELL = 40
+FORMULA = 120
 DIGITS = 4
 PLACEHOLDERS = {str: "TEXT", int: "NUMBER", float: "NUMBER", bool: "true|false", list: "JSON", dict: "JSON"}
 
@@ -58,6 +59,14 @@ def pairs(value: JSON) -> str:
     return ", ".join(f"{key} {short(item)}" for key, item in found if item is not None)
 
 
+def counted(number: JSON, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _quantization(value: JSON) -> str:
+    return pairs({key: item for key, item in value.items() if key != "source"} if isinstance(value, dict) else value)
+
+
 def _buffers(value: JSON) -> str:
     return ", ".join(f"{item.get('name')} {short(item.get('shape'))}" for item in _tables(value)) or "none"
 
@@ -87,7 +96,7 @@ WORDS: Mapping[str, Callable[[JSON], str]] = {
     "buffers": _buffers,
     "config_map": _config_map,
     "image_separators": _separators,
-    "quantization": pairs,
+    "quantization": _quantization,
     "modalities": listed,
     "python_dependencies": listed,
     "attention_backends": listed,
@@ -95,7 +104,8 @@ WORDS: Mapping[str, Callable[[JSON], str]] = {
 
 
 def words(fact: Fact, width: int = CELL) -> str:
-    """A fact's value for a table cell."""
+    """A fact's value for a table cell; a formula may take several lines of it."""
+    width = max(width, FORMULA) if fact.name == "tokens_formula" else width
     told = WORDS.get(fact.name)
     return short(told(fact.value), width) if told is not None else short(fact.value, width)
 

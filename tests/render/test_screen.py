@@ -103,7 +103,7 @@ def test_parts_stand_with_their_weights_and_source(capsys: pytest.CaptureFixture
     assert "tower: siglip, class Eye, hidden_size 1152, layers 27  [vit.*, 260 tensors]" in text
     assert "connector: LayerNorm 64 · Linear 64 → 128 · GELU · Linear 128 → 128  [mlp1.*]" in text
     assert "extra: 79 tensors under gene_qformer" in text
-    assert "head: 1 tensors under lm_head" in text
+    assert "head: 1 tensor under lm_head" in text
     assert "vit.{0..26}.q" not in text
 
 
@@ -246,3 +246,8 @@ def test_why_something_is_unknown_is_for_who_asks(capsys: pytest.CaptureFixture[
     unread = Fact("patch_size", None, Confidence.UNKNOWN, note="no file states it")
     assert "  patch_size: no file states it" in screen(capsys, None, unread, verbose=True)
     assert "no file states it" not in "\n".join(screen(capsys, None, unread))
+
+
+def test_a_repo_with_a_config_class_of_its_own_needs_trust_to_be_served() -> None:
+    entry: JSON = {"AutoConfig": {"repo": None, "file": "c.py", "class": "C", "found": True}}
+    assert next_command(result_of(verdict_of("supported"), fact("auto_map", entry))).endswith(" --trust-remote-code")
