@@ -102,13 +102,13 @@ def _conflict(attribute: str, values: list[tuple[str, JSON]], winner: str, reaso
 
 
 def _settled(item: JSONObject, facts: Mapping[str, Fact]) -> JSONObject:
-    """The conflict with the winner that a fact of its own shows: the checkpoint decides over both levels on ties."""
+    """The conflict with the winner that a fact of its own settles: what is tied is told by the checkpoint too."""
     fact = facts.get("tied_embeddings")
     if item["attribute"] != "tie_word_embeddings" or fact is None or not isinstance(fact.value, bool):
         return item
     values = item["values"] if isinstance(item["values"], list) else []
     agreeing = [entry["path"] for entry in values if isinstance(entry, dict) and entry["value"] is fact.value]
-    stored = any(shown.file == "checkpoint" for shown in fact.evidence)
-    if not agreeing or not stored:
+    if not agreeing:
         return item
-    return {**item, "winner": agreeing[-1], "reason": f"the checkpoint shows it: {fact.evidence[0].text}"}
+    why = fact.note or (fact.evidence[0].text if fact.evidence else fact.confidence.value)
+    return {**item, "winner": agreeing[-1], "reason": f"it is what the fact tied_embeddings says: {why}"}

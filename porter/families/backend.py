@@ -135,8 +135,9 @@ def _processor(s: Subject) -> Condition:
         why = "neither the repo nor transformers has a processor class for it"
         return Condition("processor", "fails", why, (Evidence("processor_config.json", "processor_class", "absent"),))
     first = s.processor.classes[0]
-    if not any(item.node.name == "ProcessorMixin" for item in s.processor.classes):
-        return Condition("processor", "fails", f"{first.node.name} is no ProcessorMixin", (_at(first),))
+    if not s.processor.descends("ProcessorMixin"):
+        state: State = "fails" if s.processor.whole else "unknown"
+        return Condition("processor", state, f"{first.node.name} is no ProcessorMixin", (_at(first),))
     image = s.processor.sets(("image_processor",)) or _parameter(s.processor, "image_processor")
     if image is None:
         return Condition("processor", "fails", f"{first.node.name} has no image_processor", (_at(first),))
@@ -161,10 +162,9 @@ def _replaces_tokens(s: Subject) -> Condition | None:
     first = s.processor.classes[0]
     if offsets:
         found = s.processor.method(name)
-        own = found is not None and found[0].node.name != "ProcessorMixin"
-        if own and found is not None:
+        if found is not None:
             return _holds("placeholder offsets", f"{first.node.name} has {name}", _at(found[0], found[1]))
-    elif any(name in s.text_of(item) for item in s.processor.classes if item.node.name != "ProcessorMixin"):
+    elif any(name in s.text_of(item) for item in s.processor.classes):
         return _holds("placeholder offsets", f"{first.node.name} gives mm_token_type_ids", _at(first))
     state: State = "fails" if s.processor.whole else "unknown"
     return Condition("placeholder offsets", state, f"{first.node.name} does not implement {name}", (_at(first),))
@@ -219,7 +219,7 @@ def _on_processor(s: Subject, name: str, what: str, names: tuple[str, ...], why:
         return None
     first = s.processor.classes[0]
     found = s.processor.sets(names)
-    if found is not None and found[0].node.name != "ProcessorMixin":
+    if found is not None:
         return _holds(name, f"{first.node.name} has {what}", _at(*found))
     state: State = "fails" if s.processor.whole else "unknown"
     return Condition(name, state, f"{first.node.name} {why}", (_at(first),))

@@ -188,7 +188,8 @@ def _text_file(view: View, remote: bool, model: Lineage | None) -> TextFile | No
     for path, module in view.modules if remote else ():
         if path and path == stated.get("path") and not isinstance(module, Layer):
             return TextFile(view.reading.configs.code.run.code, module.cls.file)
-    file = library.file(str(stated.get("model_type")), "modeling")
+    model_type = stated.get("model_type") or library.type_of(str(stated.get("architecture")))
+    file = library.file(str(model_type), "modeling")
     if file is None and not remote and model is not None:
         file = model.classes[0].file
     return TextFile(library.code, file) if file is not None else None

@@ -61,8 +61,7 @@ class Blocker:
 class Match:
     """How a family fits the facts. `score` is the explained share, 0 to 1.
 
-    `config_map` tells for each attribute that the base reads where this repo keeps it (a fact about the tree); `uses`
-    names the facts that a port would be built from; `judgement` is the family's own frozen reading.
+    `uses` names the facts that a port would be built from; `judgement` is the family's own frozen reading.
     """
 
     family: str
@@ -73,7 +72,6 @@ class Match:
     differences: tuple[Difference, ...] = ()
     blockers: tuple[Blocker, ...] = ()
     evidence: tuple[Evidence, ...] = ()
-    config_map: Fact | None = None
     uses: tuple[str, ...] = ()
     judgement: Any = None
 

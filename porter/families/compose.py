@@ -36,8 +36,30 @@ OPERATIONS = frozenset(
         "ReLU", "SiLU", "SiLUActivation", "Tanh", "Sigmoid", "Identity", "Dropout", "Conv2d", "Conv1d",
     }
 )  # fmt: skip
-SCATTERS = frozenset({"masked_scatter", "masked_scatter_", "index_put", "index_put_", "index_copy", "scatter"})
-EMBEDS = ("embed", "hidden")
+SCATTERS = frozenset(
+    {
+        "masked_scatter",
+        "masked_scatter_",
+        "index_put",
+        "index_put_",
+        "index_copy",
+        "index_copy_",
+        "scatter",
+        "where",
+        "cat",
+    }
+)
+EMBEDDING = frozenset(
+    {
+        "inputs_embeds",
+        "input_embeds",
+        "get_input_embeddings",
+        "embed_tokens",
+        "tok_embeddings",
+        "wte",
+        "word_embeddings",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +129,11 @@ def _connector(view: View) -> Iterator[Part | Blocker]:
         lost = f": the way to {value['lost']} was lost" if value.get("lost") else ""
         yield Blocker("connector", f"its layers could not be read from the code{lost}", fact.evidence)
         return
+    if any(layer.get("op") is None for layer in layers):
+        yield Blocker(
+            "connector", "its weights are stored, but no code that could be read says how they are used", fact.evidence
+        )
+        return
     for layer in layers:
         if layer.get("op") not in OPERATIONS:
             yield Blocker(
@@ -152,15 +179,32 @@ def _scatter(view: View) -> Iterator[Part | Blocker]:
 
 
 def scatters(reading: ReadingLike) -> Iterator[Evidence]:
-    """Places of the model's own file where something is written into embeddings: `x[mask] = ...`, `masked_scatter`."""
+    """Places where image features are put among text embeddings: in a function that has the embeddings of the tokens,
+    an assignment by mask or position, a masked scatter, a choice between two, or a joining of pieces."""
     code = reading.configs.code
-    file = code.run.code.file(code.model.cls.file) if code.model is not None else None
-    for node in ast.walk(file.tree) if file is not None else []:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SCATTERS:
-            text = ast.unparse(node.func.value)
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
-            text = ast.unparse(node.targets[0].value)
-        else:
-            continue
-        if any(word in text.lower() for word in EMBEDS) and file is not None:
-            yield Evidence(file.path, f"line {node.lineno}", snippet(node))
+    first = code.model.cls.file if code.model is not None else ""
+    files = sorted(code.run.code.files(), key=lambda file: (file.path != first, file.path)) if first else []
+    for file in files:
+        for function in ast.walk(file.tree):
+            if isinstance(function, ast.FunctionDef) and _embeds(function):
+                for node in ast.walk(function):
+                    if _puts(node):
+                        yield Evidence(file.path, f"line {getattr(node, 'lineno', 1)}", snippet(node))
+
+
+def _embeds(function: ast.FunctionDef) -> bool:
+    """Whether a function embeds the tokens of the prompt."""
+    for node in ast.walk(function):
+        name = node.attr if isinstance(node, ast.Attribute) else node.arg if isinstance(node, ast.keyword) else None
+        if name in EMBEDDING:
+            return True
+    return False
+
+
+def _puts(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.func.attr in SCATTERS
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+        target = node.targets[0]
+        return not isinstance(target.slice, ast.Constant) and isinstance(target.value, (ast.Name, ast.Attribute))
+    return False

@@ -10,6 +10,7 @@ from porter.families.library import Library
 from porter.source.codebase import CodeBase, Definition, External
 
 MAX_BASES = 40
+ENDS = ("torch.", "nn.", "abc.", "typing.", "enum.", "object")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,11 @@ class Lineage:
     @property
     def whole(self) -> bool:
         """Every base is known: `nn.Module` and the like end a lineage, they do not hide one."""
-        return all(name.startswith(("torch.", "nn.", "abc.", "typing.", "enum.")) for name in self.outside)
+        return all(name.startswith(ENDS) or name.rpartition(".")[2] in ROOTS for name in self.outside)
+
+    def descends(self, root: str) -> bool:
+        """Whether one of transformers' own base classes is among the bases."""
+        return any(name.rpartition(".")[2] == root for name in self.outside)
 
     def method(self, name: str) -> tuple[ClassAt, ast.FunctionDef] | None:
         for owner in self.classes:
@@ -96,6 +101,8 @@ def lineage_of(start: ClassAt, library: Library) -> Lineage:
 def resolve(owner: ClassAt, name: str, library: Library) -> ClassAt | str:
     """The class that a name means in the owner's file; its dotted name when no code at hand defines it."""
     head, _, rest = name.partition(".")
+    if not rest and head in ROOTS:
+        return head
     meaning = owner.code.meaning(owner.file, head)
     if isinstance(meaning, Definition) and isinstance(meaning.node, ast.ClassDef) and not rest:
         return ClassAt(owner.code, meaning.file, meaning.node)
@@ -105,27 +112,25 @@ def resolve(owner: ClassAt, name: str, library: Library) -> ClassAt | str:
     return name
 
 
-KNOWN_PLACES = {
-    "PreTrainedModel": "transformers/modeling_utils.py",
-    "ProcessorMixin": "transformers/processing_utils.py",
-    "PreTrainedConfig": "transformers/configuration_utils.py",
-    "PretrainedConfig": "transformers/configuration_utils.py",
-    "GenerationMixin": "transformers/generation/utils.py",
-}
+ROOTS = frozenset(
+    {
+        "PreTrainedModel", "GenerationMixin", "ProcessorMixin", "PushToHubMixin", "PreTrainedConfig",
+        "PretrainedConfig", "EmbeddingAccessMixin", "ModuleUtilsMixin", "PeftAdapterMixin",
+    }
+)  # fmt: skip
+"""transformers' own base classes, known by their names: nothing that a condition asks for is written in them."""
 
 
 def in_library(dotted: str, library: Library) -> ClassAt | None:
     """A class by its dotted name: from the file it names, or by transformers' tables where that is the package."""
-    if dotted.partition(".")[0] != "transformers":
-        return None
     module, _, name = dotted.rpartition(".")
+    if dotted.partition(".")[0] != "transformers" or name in ROOTS:
+        return None
     # the package's own __init__ re-exports everything: following it would parse every model of transformers
     path = library.code.resolve_module("", module) if "." in module else None
     if path is not None and path.endswith("__init__.py"):
         path = None
     found = library.code.find_class(path, name) if path is not None else None
-    if found is None and name in KNOWN_PLACES:
-        found = library.code.find_class(KNOWN_PLACES[name], name)
     if found is None:
         found = library.find_model(name)
     return ClassAt(library.code, *found) if found is not None else None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from porter.facts.model import Confidence, Evidence, Fact
-from porter.families.base import ReadingLike, Scope
+from porter.families.base import Match, ReadingLike, Scope
 from porter.families.internvl.sources import at
 from porter.families.library import Library
+from porter.families.view import View
 from porter.jsontypes import JSON
 from porter.vllm_tree.classes import find_class, registered_processor
 from porter.vllm_tree.config_reads import ConfigRead, config_attributes_read
-from porter.vllm_tree.registry import Architecture
+from porter.vllm_tree.registry import Architecture, architectures
 from porter.vllm_tree.tree import Tree
 
 SUB_CONFIGS = {"text_config": "text_config_key", "vision_config": "vision_config_key"}
@@ -21,9 +22,17 @@ MISSING = "MISSING"
 
 def class_reads(tree: Tree, entry: Architecture) -> tuple[ConfigRead, ...]:
     """What the registered class reads off its config, and what its processing info and processor read."""
+    key = f"class_reads {entry.module}:{entry.class_name}"
+    if key not in tree.memo:
+        tree.memo[key] = _class_reads(tree, entry)
+    found: tuple[ConfigRead, ...] = tree.memo[key]
+    return found
+
+
+def _class_reads(tree: Tree, entry: Architecture) -> tuple[ConfigRead, ...]:
     file = entry.file(tree)
     cls = find_class(tree, file, entry.class_name) if file is not None else None
-    if file is None or cls is None:
+    if cls is None:
         return ()
     trio = registered_processor(cls)
     names = [(cls.file, cls.name)]
@@ -35,6 +44,14 @@ def class_reads(tree: Tree, entry: Architecture) -> tuple[ConfigRead, ...]:
             if known is None or (read.required and not known.required):
                 found[read.path] = read
     return tuple(found.values())
+
+
+def map_of(view: View, match: Match | None) -> Fact | None:
+    """The map for the registered class that a match names; None when it names none."""
+    entries = architectures(view.tree).values()
+    named = (match.module, match.model_class) if match is not None else None
+    entry = next((item for item in entries if (item.module, item.class_name) == named), None)
+    return config_map(view.reading, class_reads(view.tree, entry), view.library) if entry is not None else None
 
 
 def config_map(reading: ReadingLike, reads: Iterable[ConfigRead], library: Library) -> Fact:

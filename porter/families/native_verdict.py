@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from porter.errors import PorterError
-from porter.facts.model import Confidence
+from porter.facts.model import Confidence, Evidence
 from porter.families.base import Blocker, Difference, Match, Verdict
 from porter.families.held import own_class
 from porter.families.internvl.anchors import read_anchors
 from porter.families.internvl.family import match_base
-from porter.families.mapping import class_reads, config_map, missing_reads
+from porter.families.mapping import class_reads, missing_reads
 from porter.families.native import Placement, place
 from porter.families.quantized import Quantized, quantized
 from porter.families.settings import Settings, compare_settings
@@ -65,11 +65,10 @@ def registered_match(
     differences: tuple[Difference, ...] = (),
     blockers: tuple[Blocker, ...] = (),
 ) -> Match:
-    """A registered class as a match: its processor, and the map of what it reads."""
+    """A registered class as a match, with its processor."""
     file = entry.file(view.tree)
     cls = find_class(view.tree, file, entry.class_name) if file is not None else None
     trio = registered_processor(cls) if cls is not None else None
-    mapped = config_map(view.reading, class_reads(view.tree, entry), view.library)
     return Match(
         family=entry.name,
         module=entry.module,
@@ -78,8 +77,7 @@ def registered_match(
         score=score,
         differences=differences,
         blockers=blockers,
-        evidence=mapped.evidence[:4],
-        config_map=mapped,
+        evidence=(Evidence(cls.file, f"line {cls.line}", cls.name),) if cls is not None else (),
     )
 
 
@@ -155,4 +153,4 @@ def supported(native: Native, view: View) -> Verdict:
     plain = native.own is not None and not notes
     sure = Confidence.CERTAIN if plain else Confidence.LIKELY
     reasons = (f"{entry.name} is in this vLLM ({entry.module}:{entry.class_name})", *notes)
-    return Verdict("supported", sure, reasons, match=native.match, config_map=native.match.config_map)
+    return Verdict("supported", sure, reasons, match=native.match)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import PurePosixPath
 
 from porter.families.base import Nearest
 from porter.families.native import stored_names
@@ -32,6 +31,9 @@ MAX_DEPTH = 4
 MODELS = "model_executor/models"
 SHARED = frozenset({"__init__", "config", "registry", "utils", "interfaces", "interfaces_base", "adapters", "vision"})
 SHOWN = 6
+TIES = 6
+FEW = 4
+"""A word that fewer files have than this tells no more: it may be there by chance."""
 
 
 def nearest(view: View, limit: int = 3) -> tuple[Nearest, ...]:
@@ -46,15 +48,15 @@ def nearest(view: View, limit: int = 3) -> tuple[Nearest, ...]:
     weights = _weights(wanted, known)
     total = sum(weights.values())
     found = [_judged(files[file], file, held, weights, total) for file, held in known.items()] if total else []
-    named = _mentions(view.tree, files)
-    near = [item for item in found if item.score > 0]
-    return tuple(sorted(near, key=lambda item: (-round(item.score, 2), -named[item.file], item.file))[:limit])
+    ranked = sorted((item for item in found if item.score > 0), key=lambda item: -item.score)[: limit + TIES]
+    held = [words(view.tree, file) for file in files]
 
+    def builders(item: Nearest) -> int:
+        """How many files name its module: among equals the one that the others build on is to be read."""
+        stem = item.file.rpartition("/")[2].removesuffix(".py")
+        return sum(stem in found for found in held)
 
-def _mentions(tree: Tree, files: Iterable[str]) -> dict[str, int]:
-    """How many of the files name each one's module: among equals the one that the others build on is to be read."""
-    files = tuple(files)
-    return {file: sum(PurePosixPath(file).stem in words(tree, other) for other in files) for file in files}
+    return tuple(sorted(ranked, key=lambda item: (-round(item.score, 2), -builders(item), item.file))[:limit])
 
 
 def repo_words(view: View) -> frozenset[str]:
@@ -101,7 +103,7 @@ def _weights(wanted: Iterable[str], known: Mapping[str, frozenset[str]]) -> dict
     for word in wanted:
         holders = sum(word in held for held in known.values())
         if holders:
-            found[word] = math.log((count + 1) / holders)
+            found[word] = math.log((count + 1) / max(holders, FEW))
     return found
 
 

@@ -151,20 +151,31 @@ def _deepest(reading: ReadingLike, prefix: str) -> int | None:
 
 
 def missing_code(reading: ReadingLike) -> Iterator[Blocker]:
-    """Model and config files that `auto_map` names and the repo lacks."""
-    for key, file in absent_files(reading).items():
+    """Model and config classes that `auto_map` names and the repo lacks."""
+    for key, line in absent_code(reading).items():
         if key.startswith(NEEDED):
-            shown = (Evidence("config.json", f"auto_map.{key}", file),)
-            yield Blocker("missing code", f"{file} is named by auto_map and is not in the repo", shown)
+            yield Blocker("missing code", line, (Evidence("config.json", f"auto_map.{key}", line.partition(" ")[0]),))
 
 
-def absent_files(reading: ReadingLike) -> dict[str, str]:
-    """`auto_map` key → the file that it names and the repo lacks, each file once."""
+def absent_code(reading: ReadingLike) -> dict[str, str]:
+    """`auto_map` key → what the repo lacks of it, each file once.
+
+    What a sub-config names is passed over where the model's own code is there: it builds its parts itself.
+    """
     auto_map = reading.facts.value("auto_map")
     entries: Mapping[str, JSON] = auto_map if isinstance(auto_map, dict) else {}
+    built = reading.configs.code.model is not None
     found: dict[str, str] = {}
     for key, item in entries.items():
-        file = str(item.get("file")) if isinstance(item, dict) and item.get("found") is False else ""
-        if file and file not in found.values():
-            found[key] = file
+        if not isinstance(item, dict) or item.get("found") is not False or (built and key.startswith("config.json:")):
+            continue
+        file = item.get("file")
+        if not isinstance(file, str):
+            continue
+        has = file in reading.snapshot.python
+        line = (
+            f"{file} has no class {item.get('class')}" if has else f"{file} is named by auto_map and is not in the repo"
+        )
+        if line not in found.values():
+            found[key] = line
     return found

@@ -11,10 +11,11 @@ from porter.facts.model import Confidence
 from porter.families.backend import Backend, backend_conditions
 from porter.families.base import Blocker, Level, Match, ReadingLike, Verdict, used_guesses
 from porter.families.compose import Composition, composition
+from porter.families.mapping import map_of
 from porter.families.native_verdict import LAYOUT_UNSEEN, Native, collisions, compare, registered_match, supported
 from porter.families.quantized import quantized
 from porter.families.ranking import nearest
-from porter.families.shape import absent_files, rule_outs
+from porter.families.shape import absent_code, rule_outs
 from porter.families.view import View
 from porter.vllm_tree.tree import Tree
 
@@ -250,10 +251,7 @@ def _refused(case: Case) -> Verdict:
     """Everything that stands in the way, what is stated before what was not found."""
     removed = _removed_line(case)
     blockers = [f"{item.what}: {item.why}" for item in case.blockers]
-    absent = [
-        f"missing code: {file} is named by auto_map and is not in the repo"
-        for file in absent_files(case.view.reading).values()
-    ]
+    absent = [f"missing code: {line}" for line in absent_code(case.view.reading).values()]
     reasons = [*removed, *blockers, *absent, *(f"{item.what}: {item.why}" for item in _open_parts(case))]
     sure = Confidence.CERTAIN if removed else Confidence.LIKELY
     return Verdict("refuse", sure, tuple(dict.fromkeys(reasons)))
@@ -298,7 +296,7 @@ def _forced(case: Case, verdict: Verdict, level: Level) -> Verdict:
 def _complete(case: Case, verdict: Verdict) -> Verdict:
     """The verdict with the nearest classes, a match to read, the map of what it reads, and the backend's conditions."""
     if verdict.level == "supported" or not case.view.architecture:
-        return verdict
+        return replace(verdict, config_map=map_of(case.view, verdict.match))
     near = nearest(case.view)
     reasons = list(verdict.reasons)
     match = verdict.match
@@ -322,7 +320,7 @@ def _complete(case: Case, verdict: Verdict) -> Verdict:
         runner_up=runner_up,
         backend=case.backend.conditions,
         nearest=near,
-        config_map=match.config_map if match is not None else None,
+        config_map=map_of(case.view, match),
     )
 
 

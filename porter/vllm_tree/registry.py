@@ -47,6 +47,13 @@ class ConfigRegistry:
 
 def architectures(tree: Tree) -> Mapping[str, Architecture]:
     """Every architecture of every section; a live entry wins over a removed one, one for images over one that pools."""
+    if "architectures" not in tree.memo:
+        tree.memo["architectures"] = _architectures(tree)
+    found: Mapping[str, Architecture] = tree.memo["architectures"]
+    return found
+
+
+def _architectures(tree: Tree) -> dict[str, Architecture]:
     found: dict[str, Architecture] = {}
     for section, value in module_values(tree, REGISTRY):
         if section.endswith("_MODELS") and isinstance(value, ast.Dict):
@@ -58,6 +65,13 @@ def architectures(tree: Tree) -> Mapping[str, Architecture]:
 
 
 def config_registry(tree: Tree) -> ConfigRegistry:
+    if "config_registry" not in tree.memo:
+        tree.memo["config_registry"] = _config_registry(tree)
+    found: ConfigRegistry = tree.memo["config_registry"]
+    return found
+
+
+def _config_registry(tree: Tree) -> ConfigRegistry:
     values = dict(module_values(tree, CONFIG))
     kwargs = _strings_to(values.get("_AUTO_CONFIG_KWARGS_OVERRIDES"))
     attrs = _strings_to(values.get("_CONFIG_ATTRS_MAPPING"))

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from porter.errors import TreeError
 from porter.source.codebase import CodeBase
@@ -61,6 +61,8 @@ class Tree:
     commit: str | None
     layout: Layout
     code: CodeBase = field(compare=False, repr=False)
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Tables that were read of this tree, by name: its files are read once, and so are they."""
 
     def has(self, relpath: str) -> bool:
         return self.code_path(relpath) in self.code.texts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from porter.families.base import ReadingLike, Scope
+from porter.families.base import ReadingLike
 from porter.families.classes import config_reads, read_file
 from porter.families.internvl.anchors import Anchors
 from porter.families.internvl.judgement import Notes, blocked
@@ -216,8 +216,3 @@ def _tie_conflict(reading: ReadingLike, text: SubConfig, tied: bool) -> bool:
     values = at(reading.snapshot.config(), text.key) if text.key else reading.snapshot.config()
     stated = values.get("tie_word_embeddings") if isinstance(values, dict) else None
     return stated is not None and stated != tied
-
-
-def scope_of(attribute: str) -> Scope:
-    head = attribute.partition(".")[0]
-    return {"vision_config": "vision", "text_config": "text"}.get(head, "model")  # type: ignore[return-value]

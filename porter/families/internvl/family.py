@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from porter.errors import Refused, TreeError
-from porter.facts.model import Confidence, Evidence, Fact
+from porter.facts.model import Evidence
 from porter.families.base import Match, ReadingLike
 from porter.families.internvl.anchors import Anchors, read_anchors
-from porter.families.internvl.configs import config_spec, scope_of
+from porter.families.internvl.configs import config_spec
 from porter.families.internvl.judge import judge
 from porter.families.internvl.judgement import Judgement
-from porter.jsontypes import JSON
 from porter.planning.names import names_for
 from porter.planning.spec import BaseSpec, PortSpec, Source, TokenSpec
 from porter.vllm_tree.contract import read_contract
@@ -78,24 +77,9 @@ def match_base(reading: ReadingLike, tree: Tree, anchors: Anchors, family: str) 
         differences=notes.differences,
         blockers=notes.blockers,
         evidence=_reads(anchors, 4),
-        config_map=config_map(reading, anchors),
         uses=(*USES, *(TILED if judgement.tiled else ())),
         judgement=judgement,
     )
-
-
-def config_map(reading: ReadingLike, anchors: Anchors) -> Fact:
-    """The fact `config_map`: for each attribute that the base reads, the path where this repo keeps it."""
-    paths: dict[str, JSON] = {}
-    for attribute in anchors.reads:
-        scope, name = scope_of(attribute), attribute.rpartition(".")[2]
-        if name in ("vision_config", "text_config"):
-            key = reading.facts.value("text_config_key" if name == "text_config" else "vision_config_key")
-            paths[attribute] = key if isinstance(key, str) else None
-            continue
-        value = reading.resolve(scope, name).value
-        paths[attribute] = value.get("path") if isinstance(value, dict) else None
-    return Fact("config_map", paths, Confidence.CERTAIN, _reads(anchors, 8), about="tree")
 
 
 def _reads(anchors: Anchors, limit: int) -> tuple[Evidence, ...]:

@@ -67,7 +67,8 @@ def _finding(reading: ReadingLike, anchors: Anchors, tower: TowerAnchor, ops: di
     whole = front != anchors.drop_tokens or end != 0 or not shuffled
     if whole:
         repo = _dropped(front, end) + ("" if shuffled else ", no pixel shuffle")
-        notes = notes.plus(differs("image tokens", _dropped(anchors.drop_tokens, 0), repo, "extract_feature"))
+        base = f"{_dropped(anchors.drop_tokens, 0)}, merged by pixel shuffle"
+        notes = notes.plus(differs("image tokens", base, repo, "extract_feature"))
     inside = buffers if by is None else ()
     mean, std = (inside[0].name, inside[1].name) if inside else (None, None)
     if inside:
