@@ -27,6 +27,8 @@ INSTALLED = frozenset(
 MAX_FILES = 256
 MAX_ENTRIES = 256
 MAX_CANDIDATES = 32
+MAX_REPOS = 16
+"""Other repos of one map: each is a question to the Hub, and code that nobody of this repo answers for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,10 @@ class Reader:
 
     def try_open(self, repo: str) -> Source | None:
         """None for a repo that cannot be reached: its code counts as not found, the rest is still read."""
+        if len(self.others) >= MAX_REPOS:
+            self.unreachable[repo] = f"{repo} is not read: auto_map names more than {MAX_REPOS} other repos"
+            self.missing[self.unreachable[repo]] = None
+            return None
         try:
             return self.open_repo(repo)
         except PorterError as error:
