@@ -170,6 +170,11 @@ class Configs:
             return None
         return name in self.code_words().read
 
+    def defines(self, cls: str) -> bool:
+        """Whether the code of the repo has a class of this name, or `auto_map` says that it should."""
+        named = any(entry.class_name == cls for entry in self.snapshot.auto_map)
+        return named or any(cls in file.definitions for file in self.code.run.code.files())
+
     def speaks_of(self, name: str) -> bool:
         return name in self.code_words().spoken
 

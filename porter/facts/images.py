@@ -9,6 +9,7 @@ from porter.facts.code import CodeReading, class_of, entry_for
 from porter.facts.configs import Configs, Found, evidence, found_from
 from porter.facts.features import FeaturePath, layer_of, merge_ratio, operations
 from porter.facts.image_functions import code_value
+from porter.facts.library_defaults import library_default
 from porter.facts.model import Confidence, Fact
 from porter.facts.pixels import constant_of, named_constant, per_channel, resample_name, rescale_fact, scheme_fact
 from porter.facts.resolution import fact_of, native_facts, size_facts
@@ -21,6 +22,7 @@ from porter.source.values import Instance, Src, from_json, plain
 
 PROCESSOR_OWNERS = ("preprocessor_config.json", "processor_config.json", "config.json", "tokenizer_config.json")
 PROCESSOR_KEYS = ("AutoImageProcessor", "AutoFeatureExtractor", "AutoProcessor")
+LEFT_TO_LIBRARY = ("image_mean", "image_std", "resample", "do_rescale")
 TILING = {"min_tiles": "min_dynamic_patch", "max_tiles": "max_dynamic_patch", "use_thumbnail": "use_thumbnail"}
 
 
@@ -47,7 +49,7 @@ def image_facts(configs: Configs, path: FeaturePath | None) -> list[Fact]:
     ops = operations(path) if path is not None else []
     shuffle = next((op for op in ops if op["op"] == "pixel_shuffle"), None)
     facts = [*size_facts(configs), *_tiling(configs), *_shuffle_facts(configs, path, shuffle)]
-    facts = _single_tile([*facts, *_pixel_facts(configs, ops)])
+    facts = _single_tile([*facts, *(_or_default(configs, fact) for fact in _pixel_facts(configs, ops))])
     facts += native_facts(configs, {fact.name: fact for fact in facts})
     return [*facts, *count_facts(configs, {fact.name: fact for fact in facts}, path)]
 
@@ -183,6 +185,20 @@ def _read_elsewhere(configs: Configs, attribute: str, value: JSON) -> Found | No
     return found_from(same[0]) if len(same) == 1 and value is not None else None
 
 
+def _or_default(configs: Configs, fact: Fact) -> Fact:
+    """What a library's processor class does where nothing states it: a guess."""
+    attribute = {"rescale": "do_rescale"}.get(fact.name, fact.name)
+    if fact.confidence is not Confidence.UNKNOWN or attribute not in LEFT_TO_LIBRARY:
+        return fact
+    found = library_default(configs, attribute)
+    value = resample_name(found[0].value) if found is not None and attribute == "resample" else None
+    value = found[0].value if found is not None and attribute != "resample" else value
+    if found is None or value is None:
+        return fact
+    note = f"the default of transformers' {found[1]}, as installed here"
+    return Fact(fact.name, value, Confidence.GUESS, evidence(found[0].sources), note=note)
+
+
 def _pixel_facts(configs: Configs, ops: list[dict[str, object]]) -> Iterator[Fact]:
     inside = next((op for op in ops if op["op"] == "normalize"), None)
     off = configs.processor_value("do_normalize")
@@ -194,6 +210,8 @@ def _pixel_facts(configs: Configs, ops: list[dict[str, object]]) -> Iterator[Fac
         value = configs.preprocessing(name) or constant_of(configs.code, role) or configs.find("model", name)
         if value is not None:
             yield fact_of(configs, name, per_channel(value))
+        elif off is not None and plain(off) is False:
+            yield Fact(name, None, Confidence.ABSENT, evidence(off.src), note="do_normalize is off")
         else:
             named = named_constant(configs.code, role)
             known = Fact(name, named.value, Confidence.LIKELY, evidence(named.sources)) if named else None

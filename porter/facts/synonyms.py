@@ -75,6 +75,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     ),
     "min_dynamic_patch": (
         "min_dynamic_patch",
+        "min_dynamic_tiles",
         "min_tiles",
         "min_num_tiles",
         "min_patches",

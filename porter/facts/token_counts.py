@@ -71,7 +71,7 @@ def _followed(path: FeaturePath | None) -> int | None:
         return None
     if path.tower.shape is None or path.tower.shape.nominal:
         return None
-    return prod(size for size in path.features.shape[:-1])
+    return prod(path.features.shape[:-1])
 
 
 def _from_code(count: int, path: FeaturePath, stated: Found | None, facts: Mapping[str, Fact]) -> list[Fact]:

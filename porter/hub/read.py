@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from porter.errors import MissingFile
+from porter.hub.added_tokens import FILE as TOKENIZER
+from porter.hub.added_tokens import added_tokens
 from porter.hub.files import (
     CONFIG,
     JSON_FILES,
@@ -56,6 +58,9 @@ def read_snapshot(source: Source, offline: bool) -> Snapshot:
     for name in json:
         text[name] = read_text(source, name)
     text.update((name, read_text(source, name)) for name in text_names(sizes))
+    listed = added_tokens(source, json)
+    if listed is not None:
+        json[TOKENIZER] = listed
     code = read_remote_code(source, json, lambda other: hub_source(other, None, offline, tries=1))
     return Snapshot(
         repo=source.ref,
