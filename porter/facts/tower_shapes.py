@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+KINDS = ("intern_vit", "clip", "siglip")
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape | None]
 

@@ -8,7 +8,7 @@ from math import isqrt, prod
 from typing import Any
 
 from porter.facts.synonyms import HEADS, HIDDEN, IMAGE_SIZE, LAYERS, PATCH_SIZE
-from porter.facts.tower_shapes import kind_by_shapes
+from porter.facts.tower_shapes import KINDS, kind_by_shapes
 from porter.source.attributes import attribute
 from porter.source.inside import CONVOLUTIONS
 from porter.source.interpreter import Frame, Interpreter, TowerShape, is_unknown
@@ -246,7 +246,10 @@ def _descend(run: Interpreter, module: object, depth: int) -> list[object]:
 def kind_of(tower: TowerReading) -> str | None:
     """The kind by structure where the code is in the repo, by the library's class otherwise."""
     if tower.names:
-        return kind_by_names(set(tower.names)) or kind_by_shapes(tower.names)
+        named, shaped = kind_by_names(set(tower.names)), kind_by_shapes(tower.names)
+        # A tower of this name with one parameter more or less is another tower.
+        told_apart = named in KINDS and all(shape is not None for shape in tower.names.values())
+        return shaped if told_apart else named or shaped
     name = tower.class_name.lower().replace("_", "")
     if tower.class_name in ("from_config", "_from_config", "from_pretrained") or name.startswith("automodel"):
         name = str(plain(tower.values["model_type"])) if "model_type" in tower.values else _model_type(tower.config)

@@ -243,6 +243,14 @@ def _filled(number: float | None) -> Handler:
     return handler
 
 
+def _full(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:
+    """`torch.full(size, value)`: its numbers only where the value is a literal that can be known."""
+    value = args[1] if len(args) > 1 else kwargs.get("fill_value")
+    number = plain(value) if value is not None else None
+    size = args[:1] or [kwargs[name] for name in ("size",) if name in kwargs]
+    return _filled(number if isinstance(number, (int, float)) else None)(run, size, {}, place, frame)
+
+
 def _const_only(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:
     """`query.expand(b, -1, -1)`: the rows and columns of a parameter stay what they were."""
     return args[0] if args and isinstance(args[0].value, ConstTensor) else None
@@ -314,6 +322,7 @@ FUNCTIONS: dict[str, Handler] = {
     "torch.FloatTensor": _tensor,
     "torch.zeros": _filled(0.0),
     "torch.ones": _filled(1.0),
+    "torch.full": _full,
     "torch.empty": _filled(None),
     "torch.randn": _filled(None),
     "torch.rand": _filled(None),
