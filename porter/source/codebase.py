@@ -111,9 +111,9 @@ def _collect(
         definitions[statement.name] = statement
     elif isinstance(statement, ast.Assign):
         for target in statement.targets:
-            definitions.update(_bound(target, statement.value))
+            definitions.update(bound_names(target, statement.value))
     elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        definitions.update(_bound(statement.target, statement.value))
+        definitions.update(bound_names(statement.target, statement.value))
     elif isinstance(statement, ast.Import):
         for alias in statement.names:
             top = alias.name.split(".")[0]
@@ -122,7 +122,7 @@ def _collect(
         _import_from(statement, imports, stars)
 
 
-def _bound(target: ast.expr, value: ast.expr) -> dict[str, Node]:
+def bound_names(target: ast.expr, value: ast.expr) -> dict[str, Node]:
     """The names that an assignment binds."""
     if isinstance(target, ast.Name):
         return {target.id: value}

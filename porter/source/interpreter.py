@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from porter.source import outside
-from porter.source.codebase import CodeBase, Definition, External, ModuleFile, snippet, where
+from porter.source.codebase import CodeBase, Definition, External, ModuleFile, bound_names, snippet, where
 from porter.source.tensors import Features
 from porter.source.values import (
     Buffer,
@@ -352,8 +352,9 @@ class Interpreter:
 def _assigned(statement: ast.stmt, name: str) -> ast.expr | None:
     if isinstance(statement, ast.Assign):
         for target in statement.targets:
-            if isinstance(target, ast.Name) and target.id == name:
-                return statement.value
+            bound = bound_names(target, statement.value).get(name)
+            if isinstance(bound, ast.expr):
+                return bound
     if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.target.id == name:
         return statement.value
     return None
