@@ -16,6 +16,9 @@ NEVER: tuple[Guard, ...] = ("types", "main")
 CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException", "RuntimeError", "OSError"})
 
 
+LEAVES = frozenset({ast.Constant, ast.Name, ast.Load, ast.Store, ast.alias, ast.arg, ast.Pass})
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a node stands. `guard`: `try` fails softly, `if` is conditional, `types` and `main` never run on loading.
@@ -61,9 +64,18 @@ def _file(file: SourceFile) -> Iterator[Seen]:
             yield Seen(node, place)
         branches = BRANCHES.get(type(node))
         if branches is None:
-            waiting.extend([(child, place) for child in ast.iter_child_nodes(node)])
+            waiting.extend([(child, place) for child in _children(node)])
         else:
             waiting.extend(branches(node, place))
+
+
+def _children(node: ast.AST) -> Iterator[ast.AST]:
+    """Those that can hold something of interest: a table of a million numbers has none."""
+    for value in node.__dict__.values():
+        if isinstance(value, ast.AST) and type(value) not in LEAVES:
+            yield value
+        elif isinstance(value, list):
+            yield from (item for item in value if isinstance(item, ast.AST) and type(item) not in LEAVES)
 
 
 Below = Iterable["tuple[ast.AST, Place]"]
@@ -101,7 +113,7 @@ def _choice(node: ast.IfExp, place: Place) -> Below:
 
 def _with(node: ast.With, place: Place) -> Below:
     inner = place.under("try") if _suppresses(node) else place
-    return [(child, inner) for child in ast.iter_child_nodes(node)]
+    return [(child, inner) for child in _children(node)]
 
 
 BRANCHES: Mapping[type[ast.AST], Callable[[Any, Place], Below]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -13,11 +12,12 @@ from itertools import islice
 
 from porter.errors import PorterError, RepoError
 from porter.hub.auto_map import SEPARATOR, Target, auto_maps, module_file, refusal, split_reference
-from porter.hub.files import read_text
+from porter.hub.files import read_bytes, read_text
 from porter.hub.reference import printable
 from porter.hub.snapshot import AutoMapEntry
 from porter.hub.source import Source
 from porter.jsontypes import JSONObject
+from porter.source.parsing import parse
 
 OpenRepo = Callable[[str], Source]
 
@@ -25,6 +25,8 @@ INSTALLED = frozenset(
     {"torch", "torchvision", "transformers", "tokenizers", "numpy", "PIL", "safetensors", "accelerate"}
 )
 MAX_FILES = 256
+MAX_CODE = 1024 * 1024
+MAX_ALL_CODE = 4 * MAX_CODE
 MAX_ENTRIES = 256
 MAX_CANDIDATES = 32
 MAX_REPOS = 16
@@ -51,6 +53,7 @@ class Reader:
     others: dict[str, Source | None] = field(default_factory=dict)
     unreachable: dict[str, str] = field(default_factory=dict)
     looked_at: dict[str, str] = field(default_factory=dict)
+    size: int = 0
 
     def entry(self, target: Target) -> AutoMapEntry:
         """What one `auto_map` value names; a value that can name no file of a repo is kept with the reason."""
@@ -142,12 +145,18 @@ class Reader:
     def text(self, source: Source, prefix: str, name: str) -> str | None:
         """A file's text. What another repo refuses is missing, and so is a file too large: the rest is still read."""
         try:
-            return read_text(source, name)
+            text = read_bytes(source, name, MAX_CODE).decode("utf-8-sig", errors="replace")
+            if self.size + len(text) > MAX_ALL_CODE:
+                raise RepoError(
+                    f"the code read so far leaves no room for it: porter reads {MAX_ALL_CODE} bytes of code"
+                )
         except PorterError as error:
             if source is self.home and not isinstance(error, RepoError):
                 raise
             self.missing[f"{prefix}{name}: {error.message}"] = None
             return None
+        self.size += len(text)
+        return text
 
     def imported(self, source: Source, prefix: str, current: str, text: str) -> Iterator[str]:
         for wanted in own_imports(text):
@@ -217,9 +226,7 @@ def may_be_own(module: str) -> bool:
 
 def parsed(text: str) -> ast.Module | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes in foreign code are not this user's concern
-            return ast.parse(text)
+        return parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import posixpath
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, Union
+
+from porter.source.parsing import parse
 
 T = TypeVar("T")
 MAX_HOPS = 64
@@ -59,14 +60,11 @@ class SourceFile:
 def parse_file(path: str, text: str) -> SourceFile:
     """Parse one file; a syntax error gives an empty file that carries the error."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in foreign code is not this user's concern
-            tree = ast.parse(text.removeprefix("\ufeff"), filename=path)
+        tree = parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        line = getattr(error, "lineno", None)
-        return SourceFile(
-            path, ast.Module([], []), {}, {}, error=f"{path}:{line or 1}: {type(error).__name__}: {error}"
-        )
+        place = f"{path}:{getattr(error, 'lineno', None) or 1}"
+        reason = getattr(error, "msg", None) or str(error)
+        return SourceFile(path, ast.Module([], []), {}, {}, error=f"{place}: {type(error).__name__}: {reason}")
     definitions: dict[str, Node] = {}
     imports: dict[str, tuple[str, str | None]] = {}
     stars: list[str] = []
