@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from porter.facts.layout_match import Found, match_language, match_other, match_vision, names_of
+from porter.facts.layout_match import Found, match_language, match_other, match_vision
 from porter.facts.layout_model import ROLES, Hints, Layout, Part, patch_width, token_shape
+from porter.facts.layout_names import names_of
 from porter.facts.layout_networks import Forest, Network, Node, read_forest
 from porter.facts.layout_rows import HOLE, Path, Row, rows_of
 from porter.facts.layout_sides import split_sides

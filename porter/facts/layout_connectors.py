@@ -22,8 +22,10 @@ def connector_in(layout: Layout, config: JSONObject, text_width: int | None) -> 
     prefix = _shared(parts)
     kinds = [kind_of(part) for part in parts]
     layers = [layer for part in parts for layer in layers_of(part, prefix)]
-    _state_widths(layers, config, text_width, simple=len(parts) == 1 and kinds[0] is None)
-    shown = "+".join(str(layer["op"]) for layer in layers if layer["op"]) or None
+    if len(parts) == 1 and kinds[0] is None:
+        _state_widths(layers, config, text_width)
+        _state_activations(layers, config)
+    shown = "+".join(str(layer["op"] or "?") for layer in layers) or None
     value: JSONObject = {
         "kind": "+".join(kind for kind in kinds if kind) or shown,
         "prefix": ".".join(prefix),
@@ -139,16 +141,31 @@ def _gap(before: Path, after: Path) -> bool:
     return numbered and int(after[-1]) > int(before[-1]) + 1
 
 
-def _state_widths(layers: list[JSONObject], config: JSONObject, text_width: int | None, *, simple: bool) -> None:
+def _state_widths(layers: list[JSONObject], config: JSONObject, text_width: int | None) -> None:
     """Widths that follow without shapes: the last layer ends in the language model's, and what a projector's config
     block says."""
     linear = [layer for layer in layers if layer["op"] == "Linear"]
-    if not simple or not linear:
+    if not linear:
         return
     if linear[-1]["out"] is None:
         linear[-1]["out"] = _stated(config, OUT_KEYS) or text_width
     if linear[0]["in"] is None and linear[0] is layers[0]:
         linear[0]["in"] = _stated(config, IN_KEYS)
+
+
+def _state_activations(layers: list[JSONObject], config: JSONObject) -> None:
+    """`mm_projector_type: mlp2x_gelu` beside two Linears with one gap: Linear, GELU, Linear, all of one width."""
+    stated = config.get("mm_projector_type") or config.get("projector_type")
+    linear = [layer for layer in layers if layer["op"] == "Linear"]
+    if stated != f"mlp{len(linear)}x_gelu" or len(layers) != 2 * len(linear) - 1:
+        return
+    width = linear[-1]["out"]
+    for layer in layers:
+        if layer["op"] is None:
+            layer["op"] = "GELU"
+        if layer is not layers[0]:
+            layer["in"] = layer["in"] if layer["in"] is not None else width
+        layer["out"] = layer["out"] if layer["out"] is not None else width
 
 
 def _stated(config: JSONObject, keys: tuple[str, ...]) -> JSON:

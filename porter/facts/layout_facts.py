@@ -138,7 +138,10 @@ def checked_tower(fact: Fact, layout: Layout, tower: TowerReading) -> Fact:
     if part is None or not isinstance(value, dict):
         return fact
     if part.kind and value.get("kind") is None:
-        fact = replace(fact, value=[{**value, "kind": part.kind}], note="kind by the names of the checkpoint")
+        settled = fact.confidence is Confidence.GUESS and value.get("hidden_size") and value.get("layers")
+        sure = Confidence.LIKELY if settled and layout.holds(str(value.get("prefix") or "")) else fact.confidence
+        value = {**value, "kind": part.kind}
+        fact = replace(fact, value=[value], confidence=sure, note="kind by the names of the checkpoint")
     notes = [*_strangers(part, tower, str(value.get("prefix") or ""))]
     depth = part.network.depth if part.network is not None else None
     if depth is not None and value.get("layers") not in (None, depth):

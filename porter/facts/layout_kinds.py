@@ -66,7 +66,7 @@ VISION: tuple[Kind, ...] = (
          "class_embedding position_embedding patch_embedding post_layernorm?"),
     Kind("intern_vit", "vision", "attn.qkv attn.proj ls1 ls2 norm1 norm2 mlp.fc1 mlp.fc2 attn.q_norm? attn.k_norm?",
          "class_embedding patch_embedding position_embedding"),
-    Kind("intern_vit_hf", "vision", "attention.{q,k,v}_proj attention.projection_layer lambda_1 lambda_2 "
+    Kind("intern_vit", "vision", "attention.{q,k,v}_proj attention.projection_layer lambda_1 lambda_2 "
          "layernorm_before layernorm_after mlp.fc1 mlp.fc2 attention.q_norm? attention.k_norm?",
          f"{HF_EMBEDDINGS} layernorm?"),
     Kind("timm_vit", "vision", f"{VIT_FUSED} !attn.rel_pos_h !ls1.gamma", f"patch_embed.proj pos_embed cls_token? "

@@ -42,6 +42,11 @@ class Guess:
     named: str | None = None
 
     @property
+    def known_type(self) -> str | None:
+        """The model_type where it is one of the field, not only porter's word for a set of names."""
+        return self.model_type if self.named or self.model_type in ARCHITECTURES else None
+
+    @property
     def architecture(self) -> str | None:
         return self.named or ARCHITECTURES.get(self.model_type)
 

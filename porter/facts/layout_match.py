@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from porter.facts.layout_kinds import LANGUAGE, OTHERS, VISION, Kind, Spec, spec_of
-from porter.facts.layout_rows import HOLE, Path, Row
+from porter.facts.layout_names import Names
+from porter.facts.layout_roles import is_intern_vit
+from porter.facts.layout_rows import Path
 
 MAX_SUFFIX = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The modules of one network: `layer` below a layer's number, `beside` relative to the network; biases as
-    `name.bias`."""
-
-    layer: frozenset[str]
-    beside: tuple[Path, ...]
-    biases: frozenset[str] = frozenset()
+INTERN_VIT = next(kind for kind in VISION if kind.name == "intern_vit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +24,8 @@ class Found:
     beside_extra: tuple[Path, ...]
 
 
-def names_of(root: Path, stack: Path, rows: Iterable[Row]) -> Names:
-    """The names of the rows of one network whose main stack of layers is at `stack`."""
-    layer, biases, beside = set[str](), set[str](), dict[Path, None]()
-    inside = (*stack, HOLE)
-    for row in rows:
-        if row.path[: len(inside)] == inside:
-            name = ".".join(row.module[len(inside) :])
-            layer.add(name)
-            if row.parameter == "bias":
-                biases.add(f"{name}.bias")
-        else:
-            beside[row.module[len(root) :]] = None
-    return Names(frozenset(layer), tuple(sorted(beside)), frozenset(biases))
-
-
 def match_vision(names: Names) -> Found | None:
-    return _best(names, VISION)
+    return _best(names, VISION) or (Found(INTERN_VIT, (), ()) if is_intern_vit(names) else None)
 
 
 def match_language(names: Names) -> Found | None:

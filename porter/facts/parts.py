@@ -4,7 +4,9 @@ names."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from porter.facts.built_connector import built_layers
 from porter.facts.code import CodeReading
 from porter.facts.configs import Configs, evidence
 from porter.facts.features import FeaturePath, operations
@@ -86,7 +88,8 @@ def tower_fact(configs: Configs, layout: Layout, tower: TowerReading | None, fil
     )
     shown = Evidence(tower.module.cls.file if isinstance(tower.module, Instance) else file, where, tower.class_name)
     known = tower.kind is not None and shape is not None
-    return checked_tower(Fact("vision_tower", [value], sure if known else Confidence.GUESS, (shown,)), layout, tower)
+    fact = Fact("vision_tower", [value], sure if known else Confidence.GUESS, (shown,))
+    return checked_tower(fact, layout, tower)
 
 
 def _tower_class(tower: TowerReading) -> JSON:
@@ -130,7 +133,7 @@ def _first_architecture(config: Val | None) -> JSON:
 def connector_fact(configs: Configs, layout: Layout, path: FeaturePath | None) -> Fact:
     """The layers between tower and language model; without code what the checkpoint shows of them."""
     if path is None:
-        return _connector_without_code(configs, layout)
+        return _connector_without_path(configs, layout)
     layers: list[JSONObject] = []
     for op in operations(path):
         listed = op.get("layers")
@@ -151,17 +154,28 @@ def connector_fact(configs: Configs, layout: Layout, path: FeaturePath | None) -
         Src(str(layer["file"]), str(layer["line"]), str(layer["op"])) for layer in layers[:4] if "file" in layer
     )
     if path.lost:
-        seen = _connector_without_code(configs, layout)
+        seen = _connector_without_path(configs, layout)
+        value, sure = {**value, "lost": path.lost}, Confidence.GUESS
         if not shown and isinstance(seen.value, dict):
-            value, places = {**seen.value}, ()
-        value["lost"] = path.lost
-        return Fact("connector", value, Confidence.GUESS, evidence(places), note=f"the way to {path.lost} was lost")
+            value, sure = {**seen.value, "lost": path.lost}, seen.confidence
+        note = f"the way to {path.lost} was lost"
+        return Fact("connector", value, sure, evidence(places) or seen.evidence, note=note)
     return Fact("connector", value, sure, evidence(places))
 
 
-def _connector_without_code(configs: Configs, layout: Layout) -> Fact:
+def _connector_without_path(configs: Configs, layout: Layout) -> Fact:
+    """As the checkpoint shows it; its layers from the code that builds that module, where there is some."""
     width = _number(read_value(configs.code.run, configs.text, HIDDEN))
-    return connector_in(layout, configs.snapshot.config(), width if isinstance(width, int) else None)
+    fact = connector_in(layout, configs.snapshot.config(), width if isinstance(width, int) else None)
+    built = built_layers(configs.code, layout) if isinstance(fact.value, dict) else None
+    if built is None or not isinstance(fact.value, dict):
+        return fact
+    attr, steps = built
+    shown = [_shown_layer(dict(step), attr) for step in steps]  # type: ignore[arg-type]
+    value: JSONObject = {**fact.value, "kind": "+".join(str(layer["op"]) for layer in shown), "layers": list(shown)}
+    value.update({"path": attr, "attr": attr.rpartition(".")[2]})
+    note = "the module that the checkpoint names, as the code builds it; that nothing else lies between was not seen"
+    return replace(fact, value=value, note=note)
 
 
 def common_path(attrs: list[str]) -> str:
@@ -202,7 +216,7 @@ def language_fact(configs: Configs, layout: Layout, found: tuple[str, Instance |
     own_type = _plain(read_value(run, config, ("model_type",))) or _class_model_type(configs)
     value: JSONObject = {
         "architecture": by_class or stated or (guess.architecture if guess else None),
-        "model_type": own_type if not _whole_model(configs, layout) else guess.model_type if guess else None,
+        "model_type": own_type if not _whole_model(configs, layout) else guess.known_type if guess else None,
         "prefix": prefix or None,
         "attr": path.rpartition(".")[2] or None,
         "path": path or None,
