@@ -36,8 +36,9 @@ class CodeReading:
     model_entry: AutoMapEntry | None = None
     problems: list[str] = field(default_factory=list)
 
-    def modules(self) -> Iterator[tuple[str, Instance | Layer]]:
-        """Every module that the model's code builds, with its attribute path; the model itself has the empty path."""
+    def modules(self, blocks: bool = True) -> Iterator[tuple[str, Instance | Layer]]:
+        """Every module that the model's code builds, with its attribute path; the model itself has the empty path.
+        `blocks`: also what stands in lists, such as the many equal blocks of a tower."""
         if self.model is None:
             return
         stack: list[tuple[str, object, int]] = [("", self.model, 0)]
@@ -47,7 +48,7 @@ class CodeReading:
             count += 1
             if isinstance(module, (Instance, Layer)):
                 yield path, module
-                if depth < 8:
+                if depth < 8 and (blocks or module.cls.name != "ModuleList"):
                     inner = children(self.run, module)
                     stack.extend((f"{path}.{name}" if path else name, child, depth + 1) for name, child in inner)
 

@@ -15,6 +15,7 @@ from porter.facts.identity import identity_facts
 from porter.facts.image_functions import code_value
 from porter.facts.images import image_facts, read_processors
 from porter.facts.layout_facts import layout_fact, layout_of
+from porter.facts.layout_model import Layout
 from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
 from porter.facts.needs import need_facts
 from porter.facts.parts import (
@@ -147,14 +148,22 @@ def feature_path(configs: Configs) -> FeaturePath | None:
 
 
 def part_facts(configs: Configs, path: FeaturePath | None) -> list[Fact]:
+    """Each with steps of its own: code that outlasts one fact costs no other, and leaves what the data files say."""
     snapshot, code = configs.snapshot, configs.code
     layout = layout_of(configs)
-    file = path.file if path is not None else ""
-    tower = tower_fact(configs, layout, path.tower if path is not None else None, file)
-    for other in path.others if path is not None else ():
-        tower = _beside(tower, tower_fact(configs, layout, other, file))
-    connector = connector_fact(configs, layout, path)
-    language = language_fact(configs, layout, language_module(code))
+    found = bounded(code, lambda: language_module(code))
+    tower = _settled(
+        code, "vision_tower", lambda: _towers(configs, layout, path), lambda: _towers(configs, layout, None)
+    )
+    connector = _settled(
+        code, "connector", lambda: connector_fact(configs, layout, path), lambda: connector_fact(configs, layout, None)
+    )
+    language = _settled(
+        code,
+        "language_model",
+        lambda: language_fact(configs, layout, found),
+        lambda: language_fact(configs, layout, None),
+    )
     return [
         _key("text_config_key", configs, "text"),
         _key("vision_config_key", configs, "vision"),
@@ -162,13 +171,31 @@ def part_facts(configs: Configs, path: FeaturePath | None) -> list[Fact]:
         connector,
         language,
         _prefixes(tower, connector, language),
-        buffer_fact(layout, snapshot, code, path),
-        tie_fact(configs, layout),
+        _settled(code, "buffers", lambda: buffer_fact(layout, snapshot, code, path)),
+        _settled(code, "tied_embeddings", lambda: tie_fact(configs, layout)),
         layout_fact(layout),
         quantization_fact(snapshot, layout),
         _path_fact(path),
         Fact("config_map", None, Confidence.UNKNOWN, about="tree", note="made when a family is matched"),
     ]
+
+
+def _settled(code: CodeReading, name: str, *ways: Callable[[], Fact]) -> Fact:
+    """The fact by the first way that ends within its steps."""
+    for way in ways:
+        fact = bounded(code, way)
+        if fact is not None:
+            return fact
+    return Fact(name, None, Confidence.UNKNOWN, note=TOO_LARGE)
+
+
+def _towers(configs: Configs, layout: Layout, path: FeaturePath | None) -> Fact:
+    if path is None:
+        return tower_fact(configs, layout, None, "")
+    tower = tower_fact(configs, layout, path.tower, path.file)
+    for other in path.others:
+        tower = _beside(tower, tower_fact(configs, layout, other, path.file))
+    return tower
 
 
 def _beside(first: Fact, other: Fact) -> Fact:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from porter.source import calls, layers
 from porter.source.attributes import attribute
 from porter.source.codebase import External, snippet, where
-from porter.source.interpreter import Frame, is_unknown
+from porter.source.interpreter import MAX_TURNS, Frame, is_unknown
 from porter.source.statements import assign, iterable, truth
 from porter.source.subscripts import subscript
 from porter.source.tensors import Features, Pixels, combined
@@ -332,7 +332,7 @@ def _generate(run: Interpreter, generators: list[ast.comprehension], frame: Fram
         return True
     first, rest = generators[0], generators[1:]
     items = iterable(run.evaluate(first.iter, frame))
-    if items is None:
+    if items is None or len(items) > MAX_TURNS:
         return False
     for item in items:
         if not frame.turn():

@@ -170,7 +170,7 @@ def _for(run: Interpreter, node: ast.For, frame: Frame) -> Flow | None:
 
 
 def iterable(value: Val) -> list[Val] | None:
-    """The items that a loop over the value sees, None when that is not known."""
+    """The items that a loop over the value sees, None when that is not known or they are too many to follow."""
     inner = value.value
     if isinstance(inner, (list, tuple)):
         return [item if isinstance(item, Val) else Val(item, value.src) for item in inner]
@@ -178,9 +178,9 @@ def iterable(value: Val) -> list[Val] | None:
         return [Val(key, value.src) for key in inner]
     if isinstance(inner, Layer) and inner.items:
         return list(inner.items)
-    if isinstance(inner, range):
-        return [Val(number, value.src) for number in list(inner[:MAX_LOOP])]
-    return [Val(character) for character in inner[:MAX_LOOP]] if isinstance(inner, str) else None
+    if not isinstance(inner, (range, str)) or len(inner) > MAX_LOOP:
+        return None
+    return [Val(item, value.src if isinstance(inner, range) else ()) for item in inner]
 
 
 def _while(run: Interpreter, node: ast.While, frame: Frame) -> Flow | None:
