@@ -9,7 +9,7 @@ from typing import Literal
 
 from porter.facts.callers import functions, value_inside
 from porter.facts.configs import Configs
-from porter.facts.token_roles import IMAGE_WORDS, Kind, Role, role_of, words_of
+from porter.facts.token_roles import CHAT_TOKENS, IMAGE_WORDS, Kind, Role, role_of, words_of
 from porter.facts.vocabulary import text_of
 from porter.jsontypes import JSON
 from porter.source.codebase import snippet, where
@@ -82,7 +82,9 @@ def _statement(key: str, value: JSON, level: Level, source: Src) -> Stated | Non
         whole = isinstance(value, int) and not isinstance(value, bool)
         return Stated(role, kind, key, value, level, (source,)) if whole and isinstance(value, int) else None
     text = text_of(value)
-    usable = bool(text) and text is not None and len(text) < 200 and like_token(text)
+    usable = (
+        text is not None and len(text) < 200 and like_token(text) and (role == "context" or text not in CHAT_TOKENS)
+    )
     return Stated(role, kind, key, text, level, (source,)) if usable and text is not None else None
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from porter.facts import Confidence, RepoReading
 from tests.facts.compare import read
-from tests.facts.models import indented, model, write
+from tests.facts.models import CONFIGURATION, indented, model, write
 from tests.facts.test_feature_path import LAST, ONE_SHUFFLE, joined
 
 IDS = {"<img>": 91, "</img>": 92, "<ctx>": 93, "<image>": 94, "<tile>": 95}
@@ -161,3 +161,102 @@ def test_names_alone_are_a_guess(tmp_path: Path) -> None:
 def test_placeholder_of_the_chat_template(template: str, placeholder: str | None, tmp_path: Path) -> None:
     found = reading(tmp_path, "", "def nothing(self):\n    return 1", chat_template__jinja=template)
     assert found.facts.value("image_placeholder") == placeholder
+
+
+BLOCKS: dict[str, tuple[str, list[object]]] = {
+    "an image among other inputs": ("def a(self, t, n):\n    return t.replace('<g>', '<gene>' + '<unk>' * 32 + '</gene>')\n\ndef b(self, n):\n    return '<image>' + '<unk>' * n + '</image>'", ["<image>", "<unk>", "</image>"]),
+    "a chain of tags": ("def b(self, t, n):\n    return t.replace('<p>', '<id></id><image>' + '<unk>' * n + '</image>')", ["<image>", "<unk>", "</image>"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_the_tags_next_to_the_image(name: str, tmp_path: Path) -> None:
+    ids = {"<unk>": 0, "<image>": 91, "</image>": 92, "<gene>": 93, "</gene>": 94, "<id>": 95, "</id>": 96}
+    found = reading(tmp_path, "", BLOCKS[name][0], ids=ids)
+    assert tokens(found)[:3] == BLOCKS[name][1]
+
+
+COMPARED: dict[str, str] = {
+    "equal": "def merge(self, input_ids):\n    return input_ids == self.config.image_token_index",
+    "method": "def merge(self, input_ids):\n    return input_ids.eq(self.config.image_token_index).sum()",
+    "constant": "IMAGE_TOKEN_INDEX = 95\n\ndef merge(self, ids):\n    return torch.where(ids == self.IMAGE_TOKEN_INDEX)",
+}
+
+
+@pytest.mark.parametrize("style", COMPARED)
+def test_the_id_that_the_code_looks_for(style: str, tmp_path: Path) -> None:
+    fact = reading(tmp_path, "", COMPARED[style], {"image_token_index": 95}).facts["image_context_token"]
+    assert (fact.value, fact.confidence) == ("<tile>", Confidence.CERTAIN)
+
+
+@pytest.mark.parametrize("name", ["pad_token_id", "image_start_id", "eos_token_id"])
+def test_other_ids_that_code_looks_for_are_no_context(name: str, tmp_path: Path) -> None:
+    method = f"def merge(self, input_ids):\n    return input_ids == self.config.{name}"
+    assert reading(tmp_path, "", method, {name: 95}).facts.value("image_context_token") != "<tile>"
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "IMAGE_TOKEN_INDEX = -200\n\ndef merge(self, input_ids):\n    return input_ids == self.IMAGE_TOKEN_INDEX",
+        "def merge(self, input_ids):\n    return (input_ids < 0) & (input_ids > -1000)",
+    ],
+)
+def test_a_number_outside_the_vocabulary_marks_images(method: str, tmp_path: Path) -> None:
+    facts = reading(tmp_path, "", method).facts
+    assert facts["image_context_token_id"].confidence is Confidence.ABSENT
+    assert "negative" in facts["image_context_token_id"].note
+    assert facts["image_context_token"].confidence in (Confidence.GUESS, Confidence.UNKNOWN)
+
+
+def test_a_class_default_that_config_json_replaces_is_shown(tmp_path: Path) -> None:
+    code = CONFIGURATION.replace("layer=-2,", "layer=-2, image_token_index=92,")
+    found = reading(tmp_path, "", COMPARED["equal"], {"image_token_index": 93}, configuration_m__py=code)
+    fact = found.facts["image_context_token_id"]
+    assert (fact.value, fact.confidence) == (93, Confidence.LIKELY)
+    assert "default of image_token_index is 92 (</img>); what config.json states wins" in fact.note
+
+
+def test_a_string_of_the_processor_that_the_code_does_not_build_is_shown(tmp_path: Path) -> None:
+    files = {"processor_config__json": json.dumps({"image_token": "<tile>"})}
+    fact = reading(tmp_path, *STYLES["f-string"], **files).facts["image_context_token"]
+    assert (fact.value, fact.confidence) == ("<ctx>", Confidence.LIKELY)
+    assert "processor_config.json image_token says <tile>" in fact.note
+
+
+def test_the_placeholder_that_is_the_context_says_so(tmp_path: Path) -> None:
+    method = "def chat(self, t, n):\n    return t.replace('<image>', '<img>' + '<image>' * n + '</img>')"
+    assert "placeholder" in reading(tmp_path, "", method).facts["image_context_token"].note
+
+
+def template(text: object, **files: str) -> dict[str, str]:
+    return {"chat_template__json": json.dumps({"chat_template": text}), **files}
+
+
+IMAGE = "{% for c in m %}{% if c.type == 'image' %}<image>{% endif %}{% endfor %}"
+TEMPLATES: list[tuple[dict[str, str], str | None]] = [
+    (template(IMAGE), "<image>"),
+    (template([{"name": "other", "template": "{% if c.type == 'image' %}<tile>{% endif %}"}, {"name": "default", "template": IMAGE}]), "<image>"),
+    (template({"default": IMAGE}), "<image>"),
+    (template("{{ m }}", chat_template__jinja=IMAGE), "<image>"),
+    (template("{% for c in m | selectattr('type', 'equalto', 'image') %}{{ '<image>' }}{% endfor %}"), "<image>"),
+    (template("{% if 'image' in c %}{% if t in c %}{{ 'Time ' + c.t }}{% endif %}{{- image_token + '\n' -}}{% endif %}"), "<tile>"),
+    (template("{% if c.type == 'image' %}<image-{{ image_count.value }}>{% endif %}"), None),
+    (template("{{ m }}", tokenizer_config__json=json.dumps({"chat_template": IMAGE})), "<image>"),
+    (template(7), None), (template([7, {"name": [], "template": {}}]), None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "placeholder"), TEMPLATES)
+def test_chat_templates_in_every_shape(files: dict[str, str], placeholder: str | None, tmp_path: Path) -> None:
+    text = {"tokenizer_config__json": tokenizer(IDS), **files}
+    folder = write(tmp_path / "repo", model(PIXELS), {"image_token_id": 95}, **text)
+    decoded = {**json.loads(tokenizer(IDS)), **json.loads(text["tokenizer_config__json"])}
+    (folder / "tokenizer_config.json").write_text(json.dumps(decoded), encoding="utf-8")
+    assert read(folder).facts.value("image_placeholder") == placeholder
+
+
+def test_a_numbered_placeholder_says_why_it_is_unknown(tmp_path: Path) -> None:
+    numbered = template("{% if c.type == 'image' %}<image-{{ image_count.value }}>{% endif %}")
+    fact = reading(tmp_path, "", "def nothing(self):\n    return 1", **numbered).facts["image_placeholder"]
+    assert "<image-N>" in fact.note
