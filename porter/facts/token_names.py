@@ -47,6 +47,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "[IMG_END]",
     ),
 }
+STOCK = frozenset(token for token, family in SHARED_IDS.values() if family.startswith("Qwen"))
 SWITCH = "mm_use_im_start_end"
 
 
@@ -56,7 +57,7 @@ def named_context(vocabulary: Vocabulary, stated: list[Stated], snapshot: Snapsh
     taken = {item.value for item in stated if item.role in ("start", "end", "separator")}
     found = [token for token in NAMES[name] if token in vocabulary.ids and token not in taken]
     found = [token for token in found if not _opens(token, vocabulary)]
-    left = [token for token in found if not _of_stock(token, vocabulary)]
+    left = [token for token in found if not _of_stock(token)]
     if left:
         return _guess(name, left, vocabulary)
     if found:
@@ -74,9 +75,9 @@ def _opens(token: str, vocabulary: Vocabulary) -> bool:
     return token.startswith("<") and f"</{token[1:]}" in vocabulary.ids
 
 
-def _of_stock(token: str, vocabulary: Vocabulary) -> bool:
-    """Whether the token stands where every tokenizer of a text model has it, images or not."""
-    return SHARED_IDS.get(vocabulary.ids[token], ("", ""))[0] == token and token.startswith("<|")
+def _of_stock(token: str) -> bool:
+    """Whether every tokenizer of a well-known text model has the token, images or not."""
+    return token in STOCK
 
 
 def _filler(snapshot: Snapshot) -> tuple[str, Evidence] | None:
@@ -105,7 +106,7 @@ def named_tag(name: str, vocabulary: Vocabulary, context: Fact) -> Fact:
     """A start or end token by its name, where it is not of the stock of every text model."""
     found = [token for token in NAMES[name] if token in vocabulary.ids and token != context.value]
     found += _pair(name, vocabulary)
-    left = [token for token in dict.fromkeys(found) if not _of_stock(token, vocabulary)]
+    left = [token for token in dict.fromkeys(found) if not _of_stock(token)]
     if left:
         return _guess(name, left, vocabulary)
     return Fact(name, None, Confidence.UNKNOWN)
