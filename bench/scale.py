@@ -21,6 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.hub.repos import sparse_file  # noqa: E402
+
 REPO = "org/trillion"
 LAYERS, HIDDEN, INNER, TOWER, TOWER_LAYERS = 60, 7168, 1536, 1152, 27
 PER_SHARD = 500
@@ -123,25 +127,12 @@ def write_repo(folder: Path, count: int) -> int:
     for number in range(shards):
         name = f"model-{number + 1:05d}-of-{shards:05d}.safetensors"
         part = tensors[number * PER_SHARD : (number + 1) * PER_SHARD]
-        headers += write_shard(folder / name, part)
+        headers += sparse_file(folder / name, part)
         weight_map |= dict.fromkeys((tensor for tensor, _ in part), name)
     text = json.dumps({"metadata": {}, "weight_map": weight_map}, indent=2)
     (folder / "model.safetensors.index.json").write_text(text, encoding="utf-8")
     (folder / "config.json").write_text('{"architectures": ["TrillionVL"]}', encoding="utf-8")
     return headers
-
-
-def write_shard(path: Path, tensors: Sequence[tuple[str, tuple[int, ...]]]) -> int:
-    entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    for name, shape in tensors:
-        size = 2 * math.prod(shape)
-        entries[name] = {"dtype": "BF16", "shape": list(shape), "data_offsets": [end, end + size]}
-        end += size
-    header = json.dumps(entries, separators=(",", ":")).encode()
-    path.write_bytes(len(header).to_bytes(8, "little") + header)
-    os.truncate(path, 8 + len(header) + end)
-    return 8 + len(header)
 
 
 def serve(folder: Path) -> None:

@@ -59,7 +59,7 @@ def header_length(first: bytes, name: str, size: int | None) -> int:
 
 
 def parse_header(data: bytes, name: str, size: int | None) -> Header:
-    """Checks names, dtypes, shapes, and that the data of the tensors lie within the file without overlap."""
+    """Checks what safetensors checks: dtypes, shapes, and that the tensors fill the file without overlap or gap."""
     try:
         entries = parse_object(data, name)
     except BadJson as error:
@@ -68,9 +68,10 @@ def parse_header(data: bytes, name: str, size: int | None) -> Header:
         raise BadHeader(error.message, where=name) from error
     spans = sorted(tensor_spans(entries, name), key=lambda span: span[:2])
     end = check_spans(spans, name)
-    if size is not None and LENGTH_BYTES + len(data) + end > size:
+    if size is not None and LENGTH_BYTES + len(data) + end != size:
         raise BadHeader(
-            f"{name}: its tensors need {LENGTH_BYTES + len(data) + end} bytes, the file has {size}", where=name
+            f"{name}: its header and tensors make {LENGTH_BYTES + len(data) + end} bytes, the file has {size}",
+            where=name,
         )
     return Header(name, tuple(info for _, _, info in sorted(spans, key=lambda span: span[2].name)), end)
 
@@ -112,10 +113,13 @@ def elements(shape: tuple[int, ...]) -> int:
 
 
 def check_spans(spans: list[tuple[int, int, TensorInfo]], name: str) -> int:
-    """The end of the data, in bytes. Raises BadHeader when two tensors share bytes."""
+    """The end of the data, in bytes. Raises BadHeader when two tensors share bytes, or bytes belong to none."""
     end = 0
     for begin, stop, info in spans:
-        if begin < end:
-            raise BadHeader(f"{name}: tensor {info.name} shares bytes with another tensor", where=name)
+        if begin != end:
+            fault = (
+                "shares bytes with another tensor" if begin < end else f"leaves {begin - end} bytes before it unused"
+            )
+            raise BadHeader(f"{name}: tensor {info.name} {fault}", where=name)
         end = stop
     return end

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from porter.errors import MissingFile
+from porter.errors import MissingFile, RepoError
 from porter.hub.added_tokens import FILE as TOKENIZER
 from porter.hub.added_tokens import added_tokens
+from porter.hub.choice import ADAPTER_CONFIG
 from porter.hub.files import (
     CONFIG,
     JSON_FILES,
@@ -95,8 +96,25 @@ def read_json(source: Source, names: Iterable[str]) -> dict[str, JSONObject]:
 def missing_config(source: Source) -> MissingFile:
     names = [name for name in source.sizes if name.endswith((".gguf", ".safetensors", ".py"))]
     seen = f"; it has {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if names else ""
-    return MissingFile(
-        f"{source.ref.id} has no {CONFIG}{seen}",
-        hint="give a Hugging Face model repo, or the folder inside it that has the config.json",
-        where=CONFIG,
-    )
+    return MissingFile(f"{source.ref.id} has no {CONFIG}{seen}", hint=instead(source), where=CONFIG)
+
+
+def instead(source: Source) -> str:
+    """What to give in place of a repo without a config.json."""
+    base = adapted(source)
+    if base is not None:
+        return f"this is an adapter: give the model that it adapts, {base}"
+    if any(name.endswith(".gguf") for name in source.sizes):
+        return "porter reads safetensors: give the repo that the GGUF files were made from"
+    return "give a Hugging Face model repo, or the folder inside it that has the config.json"
+
+
+def adapted(source: Source) -> str | None:
+    """The model that an adapter repo names as its own."""
+    if ADAPTER_CONFIG not in source.sizes:
+        return None
+    try:
+        base = read_json(source, (ADAPTER_CONFIG,))[ADAPTER_CONFIG].get("base_model_name_or_path")
+    except RepoError:
+        return None
+    return base if isinstance(base, str) and base else None

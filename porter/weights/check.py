@@ -84,7 +84,7 @@ def _sound(table: TensorTable) -> TensorTable:
 def unnamed_hint(snapshot: Snapshot) -> str | None:
     """What to give instead of a repo whose weights porter cannot name."""
     base = snapshot.json.get("adapter_config.json", {}).get("base_model_name_or_path")
-    if base is not None and any("adapter" in note for note in snapshot.tensors.notes):
+    if isinstance(base, str) and any("adapter" in note for note in snapshot.tensors.notes):
         return f"the weights are in the model that was adapted: --repo {base}"
     if any(name.endswith(".gguf") for name in snapshot.listing):
         return "porter reads safetensors: give the repo that the GGUF files were made from"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 CONFIG = {
     "architectures": ["TinyVL"],
@@ -41,7 +44,7 @@ def with_header(entries: object, data_bytes: int = 0) -> bytes:
 
 def tiny_repo() -> dict[str, bytes]:
     """A whole repo: config, code, tokenizer, card, two shards with their index."""
-    shards = {
+    shards: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {
         "model-00001-of-00002.safetensors": {"vit.weight": ("BF16", (4, 2)), "vit.bias": ("BF16", (4,))},
         "model-00002-of-00002.safetensors": {"llm.weight": ("F32", (3, 3))},
     }
@@ -57,3 +60,17 @@ def tiny_repo() -> dict[str, bytes]:
     }
     files = {name: text.encode() for name, text in texts.items()}
     return {**files, **{name: safetensors(tensors) for name, tensors in shards.items()}}
+
+
+def sparse_file(path: Path, tensors: Sequence[tuple[str, tuple[int, ...]]]) -> int:
+    """BF16 tensors as a sparse file: a real header, then nothing. Returns the bytes of the header."""
+    entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, shape in tensors:
+        size = 2 * math.prod(shape)
+        entries[name] = {"dtype": "BF16", "shape": list(shape), "data_offsets": [end, end + size]}
+        end += size
+    header = json.dumps(entries, separators=(",", ":")).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    os.truncate(path, 8 + len(header) + end)
+    return 8 + len(header)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -80,11 +81,51 @@ def test_tensors_that_share_bytes() -> None:
         parse_header(header({"a": entry(offsets=[0, 8]), "b": entry(offsets=[4, 12])}), "m.safetensors", None)
 
 
-def test_data_beyond_the_end_of_the_file() -> None:
+def test_tensors_that_leave_a_gap() -> None:
+    with pytest.raises(BadHeader, match="leaves 8 bytes before it unused"):
+        parse_header(header({"a": entry(offsets=[0, 8]), "b": entry(offsets=[16, 24])}), "m.safetensors", None)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1])
+def test_a_file_that_is_shorter_or_longer_than_its_tensors(wrong: int) -> None:
     data = header({"a": entry()})
     assert parse_header(data, "m.safetensors", 8 + len(data) + 8).data_bytes == 8
     with pytest.raises(BadHeader, match="the file has"):
-        parse_header(data, "m.safetensors", 8 + len(data) + 7)
+        parse_header(data, "m.safetensors", 8 + len(data) + 8 + wrong)
+
+
+FILES: dict[str, tuple[object, int]] = {
+    "sound": ({"a": entry()}, 8),
+    "no tensor": ({}, 0),
+    "an empty tensor": ({"a": entry(shape=(0,), offsets=(0, 0)), "b": entry()}, 8),
+    "four bits": ({"a": entry("F4", (2,), (0, 1))}, 1),
+    "an unknown key": ({"a": {**entry(), "more": 1}}, 8),
+    "one byte too many": ({"a": entry()}, 9),
+    "one byte too few": ({"a": entry()}, 7),
+    "a gap": ({"a": entry(), "b": entry(offsets=(16, 24))}, 24),
+    "a late start": ({"a": entry(offsets=(8, 16))}, 16),
+    "the same bytes": ({"a": entry(), "b": entry()}, 8),
+    "half the same bytes": ({"a": entry(), "b": entry(offsets=(4, 12))}, 12),
+    "an unknown dtype": ({"a": entry("F99")}, 8),
+    "another size": ({"a": entry(offsets=(0, 4))}, 4),
+    "a negative size": ({"a": entry(shape=(-2,))}, 8),
+    "a list": ([], 0),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_safetensors_itself_refuses_the_same(case: str, tmp_path: Path) -> None:
+    library = pytest.importorskip("safetensors")
+    entries, size = FILES[case]
+    data = header(entries)
+    (tmp_path / "m").write_bytes(len(data).to_bytes(8, "little") + data + bytes(size))
+    try:
+        parse_header(data, "m", 8 + len(data) + size)
+    except BadHeader:
+        with pytest.raises(library.SafetensorError):
+            library.safe_open(tmp_path / "m", "np")
+    else:
+        library.safe_open(tmp_path / "m", "np")
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,22 @@ def test_a_truncated_weight_file_is_one_problem_and_the_rest_is_read(tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("files", "hint"),
+    [
+        ({"adapter_config.json": '{"base_model_name_or_path": "org/base"}'}, "org/base"),
+        ({"adapter_config.json": '{"base_model_name_or_path": ["x"]}'}, "config.json"),
+        ({"adapter_config.json": "{"}, "config.json"),
+        ({"model-q4.gguf": "GGUF"}, "GGUF files were made from"),
+        ({"README.md": ""}, "config.json"),
+    ],
+)
+def test_without_a_config_something_else_is_proposed(tmp_path: Path, files: dict[str, str], hint: str) -> None:
+    with pytest.raises(MissingFile) as raised:
+        read(write(tmp_path, files))
+    assert hint in str(raised.value.hint)
+
+
+@pytest.mark.parametrize(
     "example", sorted((ROOT / "examples").glob("*/config.json")), ids=lambda path: path.parent.name
 )
 def test_the_bundled_examples_read_whole(example: Path) -> None:
