@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -18,9 +19,11 @@ TOKEN_EMBEDDINGS = words(
 )
 NO_PATCHES = ("merg", "unpatch", "expand", "newline", "separator")
 PARAMETERS = frozenset({"weight", "bias"})
-PACKED = {"qweight": "weight", "weight_packed": "weight", "blocks": "weight"}
+PACKED = frozenset(["qweight", "weight_packed"])
 VISUAL_CHANNELS = 3
 MAX_DEPTH = 40
+MARK = "\0"
+NUMBER = re.compile(r"(?<![^.])[0-9]{1,9}(?![^.])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,8 @@ class Row:
     @property
     def parameter(self) -> str:
         """`weight`, `bias`, or "" for a tensor that is a parameter by itself."""
-        last = self.path[-1]
-        return last if last in PARAMETERS else "weight" if last in PACKED and len(self.path) > 1 else ""
+        last = self.path[-1] if len(self.path) > 1 else ""
+        return last if last in PARAMETERS else "weight" if last in PACKED else ""
 
     @property
     def module(self) -> Path:
@@ -53,26 +56,28 @@ class Row:
 
 @dataclass(slots=True)
 class _Gathered:
-    """What is known so far of one row."""
+    """What is known so far of the names of one template."""
 
     first: TensorInfo
     count: int = 0
-    numbers: list[set[int]] = field(default_factory=list)
+    numbers: list[set[str]] = field(default_factory=list)
     one_shape: bool = True
     one_dtype: bool = True
 
-    def add(self, tensor: TensorInfo, numbers: list[int]) -> None:
+    def add(self, tensor: TensorInfo, numbers: list[str]) -> None:
         self.count += 1
-        self.one_shape = self.one_shape and tensor.shape == self.first.shape
-        self.one_dtype = self.one_dtype and tensor.dtype == self.first.dtype
-        for seen, number in zip(self.numbers, numbers, strict=True):
+        if self.first.shape != tensor.shape:
+            self.one_shape = False
+        if self.first.dtype != tensor.dtype:
+            self.one_dtype = False
+        for seen, number in zip(self.numbers, numbers, strict=False):
             seen.add(number)
 
     def row(self, path: Path) -> Row:
         return Row(
             path,
             self.count,
-            tuple(tuple(sorted(seen)) for seen in self.numbers),
+            tuple(tuple(sorted({int(number) for number in seen})) for seen in self.numbers[: path.count(HOLE)]),
             self.first.shape if self.one_shape else None,
             self.first.dtype if self.one_dtype else None,
         )
@@ -92,28 +97,49 @@ def rows_of(tensors: Iterable[TensorInfo]) -> tuple[Row, ...]:
 
 
 def _gather(tensors: Iterable[TensorInfo], literal: frozenset[Path]) -> list[Row]:
-    gathered: dict[Path, _Gathered] = {}
+    gathered: dict[str, _Gathered] = {}
+    affected: dict[str, bool] = {}
     for tensor in tensors:
-        path, numbers = _split(tensor.name, literal)
-        found = gathered.get(path)
+        name = tensor.name if MARK not in tensor.name else tensor.name.replace(MARK, "?")
+        template, numbers = NUMBER.sub(MARK, name), NUMBER.findall(name)
+        if literal:
+            if template not in affected:
+                affected[template] = _below(template, literal)
+            if affected[template]:
+                template, numbers = _with_literals(name, literal)
+        found = gathered.get(template)
         if found is None:
-            found = gathered[path] = _Gathered(tensor, numbers=[set() for _ in numbers])
+            found = gathered[template] = _Gathered(tensor, numbers=[set() for _ in numbers])
         found.add(tensor, numbers)
-    return [gathered[path].row(path) for path in sorted(gathered)]
+    paths = sorted((_path(template), template) for template in gathered)
+    return [gathered[template].row(path) for path, template in paths]
 
 
-def _split(name: str, literal: frozenset[Path]) -> tuple[Path, list[int]]:
-    pieces = name.split(".", MAX_DEPTH)
-    numbers: list[int] = []
-    for index, piece in enumerate(pieces):
-        if piece.isdecimal() and piece.isascii() and len(piece) < 10:
-            if literal and tuple(pieces[:index]) in literal:
-                continue
-            numbers.append(int(piece))
-            pieces[index] = HOLE
-        elif piece == HOLE:
-            pieces[index] = f"{HOLE}{HOLE}"
-    return tuple(pieces), numbers
+def _path(template: str) -> Path:
+    pieces = template.split(".", MAX_DEPTH)
+    escaped = (f"{HOLE}{HOLE}" if piece == HOLE else piece for piece in pieces)
+    return tuple(HOLE if piece == MARK else piece.replace(MARK, HOLE) for piece in escaped)
+
+
+def _with_literals(name: str, literal: frozenset[Path]) -> tuple[str, list[str]]:
+    """The template of a name below a list whose numbers stay, and the other numbers."""
+    path: list[str] = []
+    kept: list[str] = []
+    numbers: list[str] = []
+    for piece in name.split("."):
+        hole = NUMBER.fullmatch(piece) is not None
+        stays = hole and tuple(path) in literal
+        path.append(piece if stays or not hole else HOLE)
+        kept.append(piece if stays or not hole else MARK)
+        if hole and not stays:
+            numbers.append(piece)
+    return ".".join(kept), numbers
+
+
+def _below(template: str, literal: frozenset[Path]) -> bool:
+    """Whether a template lies in one of the lists whose numbers stay."""
+    path = _path(template)
+    return any(piece == HOLE and path[:index] in literal for index, piece in enumerate(path))
 
 
 def _network_lists(rows: list[Row]) -> frozenset[Path]:
