@@ -92,10 +92,7 @@ def _modules(names: Mapping[str, Shape]) -> Modules:
 def _block(modules: Modules, width: int) -> Block | None:
     """None unless all of a block is attention, one MLP of two layers, norms, and vectors of the tower's width."""
     counts = Counter(shape for shape, _ in modules.linears.elements())
-    whole, apart = counts.pop((3 * width, width), 0), counts.pop((width, width), 0)
-    wide = [shape[0] for shape in counts if shape[1] == width]
-    one_mlp = len(wide) == 1 and counts == Counter({(wide[0], width): 1, (width, wide[0]): 1})
-    if (whole, apart) not in ((1, 1), (0, 4)) or not one_mlp or modules.convolutions:
+    if modules.convolutions or not _is_attention_and_mlp(counts, width):
         return None
     if any(shape not in ((width,), (1, 1, width), (1, width)) for shape in modules.bare):
         return None
@@ -105,6 +102,14 @@ def _block(modules: Modules, width: int) -> Block | None:
     into_attention = lacking in (Counter({(3 * width, width): 1}), Counter({(width, width): 3}))
     unbiased = "attention" if into_attention else "others" if lacking else "none"
     return Block(norms, len(modules.bare), head_norms, unbiased)
+
+
+def _is_attention_and_mlp(counts: Counter[Shape], width: int) -> bool:
+    """One attention, in one piece or in four, and one MLP, which may be as wide as the attention's matrices."""
+    attentions = (Counter({(3 * width, width): 1, (width, width): 1}), Counter({(width, width): 4}))
+    inner = {rows for rows, columns in counts if columns == width}
+    mlps = [Counter([(size, width), (width, size)]) for size in inner]
+    return any(counts == attention + mlp for attention in attentions for mlp in mlps)
 
 
 def _kind(block: Block, beside: Modules, width: int) -> str | None:

@@ -33,6 +33,13 @@ def test_a_kind_is_known_under_any_names(kind: str, seed: int) -> None:
     assert kind_by_shapes(renamed(TOWERS[kind], seed)) == kind
 
 
+@pytest.mark.parametrize("inner", [48, 144, 77])
+@pytest.mark.parametrize("kind", TOWERS)
+def test_the_mlp_may_be_as_wide_as_the_attention(kind: str, inner: int) -> None:
+    sized = {name: tuple(inner if size == 4 * 48 else size for size in shape) for name, shape in TOWERS[kind].items()}
+    assert kind_by_shapes(sized) == kind
+
+
 def test_internvit_in_its_variants() -> None:
     width = 48
     plain = intern_vit("")
