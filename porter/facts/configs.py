@@ -271,6 +271,16 @@ class Configs:
         heads = [path.rpartition(".")[0] for path in paths if "[" not in path]
         return max(set(heads), key=heads.count) if heads else None
 
+    def null_path(self, scope: Scope, attribute: str) -> str | None:
+        """Where a scope's config in config.json has the attribute with null: it is there, and means nothing."""
+        path = self.path_of(scope)
+        held: JSON = self.snapshot.config()
+        for key in path.split(".") if path else ():
+            held = held.get(key) if isinstance(held, dict) else None
+        if path is None or not isinstance(held, dict) or attribute not in held or held[attribute] is not None:
+            return None
+        return f"{path}.{attribute}".lstrip(".")
+
 
 def _scalar(value: Any) -> bool:
     return isinstance(value, (int, float, str, list)) and value not in ("", [])
@@ -381,7 +391,7 @@ def from_nested(configs: Configs) -> Val | None:
     for file, content in configs.snapshot.json.items():
         folder, _, name = file.rpartition("/")
         if name == "config.json" and folder and (folder in named or f"./{folder}" in named):
-            inner = content.get("vision_config")
-            values = from_json(inner if isinstance(inner, dict) else content, file).value
-            return Val(json_config(values))
+            whole = from_json(content, file).value
+            inner = whole.get("vision_config") if isinstance(whole, dict) else None
+            return Val(json_config(inner.value if inner is not None and isinstance(inner.value, dict) else whole))
     return None

@@ -74,6 +74,10 @@ class RepoReading:
             return Fact(attribute, {"path": None, "value": fact.value}, fact.confidence, fact.evidence, note=fact.note)
         if found is None and scope == "model" and attribute in PREPROCESSING:
             found = bounded(self.configs.code, lambda: code_value(self.configs, attribute))
+        null = self.configs.null_path(scope, attribute) if found is None else None
+        if null is not None:
+            shown = (Evidence("config.json", null, "null"),)
+            return Fact(attribute, {"path": null, "value": None}, Confidence.CERTAIN, shown)
         return resolved(attribute, found)
 
     def with_facts(self, facts: ModelFacts) -> RepoReading:
