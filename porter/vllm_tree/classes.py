@@ -64,6 +64,13 @@ def find_class(tree: Tree, file: str, name: str) -> ClassReading | None:
     return None
 
 
+def classes_of(tree: Tree, file: str) -> tuple[ClassReading, ...]:
+    """Every class that a file defines at module level, in its order; none when the tree has no such file."""
+    source = tree.code.file(tree.code_path(file))
+    nodes = source.definitions.values() if source is not None else ()
+    return tuple(read_class(file, node) for node in nodes if isinstance(node, ast.ClassDef))
+
+
 def meaning(tree: Tree, file: str, name: str) -> Meaning | None:
     """What a plain or dotted name (`nn.Module`, `module.Class`) means in `file`; None when nothing binds it."""
     head, *rest = name.split(".")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Union
 
 from porter.source.codebase import Definition
@@ -77,8 +77,11 @@ def _unique(reads: Iterable[ConfigRead]) -> tuple[ConfigRead, ...]:
     guarded = {read.path for read in reads if read.guard}
     best: dict[str, ConfigRead] = {}
     for read in reads:
-        if read.path not in best or (read.required and not best[read.path].required and read.path not in guarded):
+        known = best.get(read.path)
+        if known is None or (read.required and not known.required and read.path not in guarded):
             best[read.path] = read
+        elif read.required == known.required and read.file == known.file and read.line < known.line:
+            best[read.path] = replace(known, line=read.line, owner=read.owner)
     inner = {path.rsplit(".", end)[0] for path in best for end in range(1, path.count(".") + 1)}
     return tuple(read for path, read in best.items() if path not in inner)
 

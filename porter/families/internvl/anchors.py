@@ -7,21 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from porter.errors import TreeError
-from porter.families.classes import (
-    SourceFile,
-    base_names,
-    call_defaults,
-    called_classes,
-    config_reads,
-    constants,
-    dotted,
-    method_of,
-    parameter_names,
-    read_file,
-    returned_name,
-)
 from porter.families.internvl.sequence import Layer, sequence_layers
 from porter.families.internvl.towers import TowerAnchor, tower_anchors
+from porter.vllm_tree.classes import (
+    ClassReading,
+    base_classes,
+    find_class,
+    find_method,
+    imported_from,
+    module_constants,
+    parameters,
+    registered_processor,
+)
+from porter.vllm_tree.config_reads import config_attributes_read
+from porter.vllm_tree.syntax import called_classes, dotted, parameter_names, returned_name
 from porter.vllm_tree.tree import Tree
 
 MODELS = "model_executor/models"
@@ -88,108 +87,132 @@ class Anchors:
 
 def read_anchors(tree: Tree, relpath: str, model_class: str) -> Anchors:
     """Read the base from `relpath`. Raises TreeError naming the part that this tree lacks."""
-    file = read_file(tree, relpath)
-    model = file.classes.get(model_class)
+    tree.module(relpath)
+    model = find_class(tree, relpath, model_class)
     if model is None:
         raise TreeError(f"{relpath} has no class {model_class}", where=str(tree.package))
-    for name, parameters in HOOKS.items():
-        hook = method_of(file, model_class, name)
-        if hook is None or parameter_names(hook) != parameters:
-            wanted = ", ".join(parameters)
-            raise TreeError(f"{model_class} of this vLLM has no {name}({wanted})", where=relpath)
-    trio = _registered(model, file)
+    for name, wanted in HOOKS.items():
+        hook = _method(tree, model, name)
+        if hook is None or parameter_names(hook) != wanted:
+            raise TreeError(f"{model_class} of this vLLM has no {name}({', '.join(wanted)})", where=relpath)
+    trio = _registered(tree, model)
+    info, processor = _class_in(tree, relpath, trio.info), _class_in(tree, relpath, trio.processor)
     towers = tower_anchors(tree)
     return Anchors(
         relpath=relpath,
         module=relpath.rpartition("/")[2].removesuffix(".py"),
         model_class=model_class,
-        image_only=_image_only(file, trio),
+        image_only=_image_only(tree, relpath, trio),
         with_video=trio,
-        processor=_processor(tree, file, trio),
-        placeholder=_placeholder(file, model_class),
-        drop_tokens=_dropped(file, model_class),
-        connector=sequence_layers(method_of(file, model_class, "_init_mlp1")),
+        processor=_processor(tree, relpath, info),
+        placeholder=_placeholder(tree, model),
+        drop_tokens=_dropped(tree, model),
+        connector=sequence_layers(_method(tree, model, "_init_mlp1")),
         towers=towers,
-        base_tower=_base_tower(file, model_class, towers),
-        reads=_reads(file, model_class, trio),
-        config_base=next(
-            (n for n in ("PreTrainedConfig", "PretrainedConfig") if n in file.imports), "PretrainedConfig"
-        ),
-        quantization_import=file.imports.get("QuantizationConfig", ("", "")),
-        replacement_hook=method_of(file, trio.processor, "_get_prompt_repl_image") is not None,
+        base_tower=_base_tower(tree, model, towers),
+        reads=_reads(tree, relpath, (model_class, trio.info)),
+        config_base=_config_base(tree, relpath),
+        quantization_import=_imported(tree, relpath, "QuantizationConfig"),
+        replacement_hook=_method(tree, processor, "_get_prompt_repl_image") is not None,
         processor_settings="hf_image_processor_config" in tree.text("config/model.py"),
-        lora_counts=method_of(file, model_class, "get_mm_lora_token_counts") is not None,
+        lora_counts=_method(tree, model, "get_mm_lora_token_counts") is not None,
     )
 
 
-def _registered(model: ast.ClassDef, file: SourceFile) -> Trio:
+def _method(tree: Tree, cls: ClassReading, name: str) -> ast.FunctionDef | None:
+    """A method of a class or of its bases that stand beside it: what another file gives is no hook of this base."""
+    found = find_method(tree, cls, name)
+    return found[1] if found is not None and found[0].file == cls.file else None
+
+
+def _class_in(tree: Tree, relpath: str, name: str) -> ClassReading:
+    found = find_class(tree, relpath, name)
+    if found is None:
+        raise TreeError(f"{relpath} has no class {name}", where=str(tree.package))
+    return found
+
+
+def _registered(tree: Tree, model: ClassReading) -> Trio:
     """The trio that `register_processor` names above the model class."""
-    for decorator in model.decorator_list:
-        if isinstance(decorator, ast.Call) and dotted(decorator.func).endswith("register_processor") and decorator.args:
-            named = {item.arg: dotted(item.value) for item in decorator.keywords}
-            processor, dummy = dotted(decorator.args[0]), named.get("dummy_inputs", "")
-            return Trio(named.get("info", ""), processor, dummy, _generic(file, processor) and _generic(file, dummy))
-    raise TreeError(f"{model.name} is not registered with a processor in this vLLM", where=file.relpath)
+    trio = registered_processor(model)
+    if trio is None:
+        raise TreeError(f"{model.name} is not registered with a processor in this vLLM", where=model.file)
+    info, dummy = trio.info or "", trio.dummy_inputs or ""
+    return Trio(info, trio.processor, dummy, _both_generic(tree, model.file, trio.processor, dummy))
 
 
-def _image_only(file: SourceFile, trio: Trio) -> Trio:
+def _image_only(tree: Tree, relpath: str, trio: Trio) -> Trio:
     """The nearest classes that are not named like video ones: the trio's own bases in the same file, else the trio."""
-    info, processor, dummy = (_base_in(file, name) for name in (trio.info, trio.processor, trio.dummy))
-    return Trio(info, processor, dummy, _generic(file, processor) and _generic(file, dummy))
+    info, processor, dummy = (_base_in(tree, relpath, name) for name in (trio.info, trio.processor, trio.dummy))
+    return Trio(info, processor, dummy, _both_generic(tree, relpath, processor, dummy))
 
 
-def _generic(file: SourceFile, name: str) -> bool:
+def _both_generic(tree: Tree, relpath: str, processor: str, dummy: str) -> bool:
+    return _generic(tree, relpath, processor) and _generic(tree, relpath, dummy)
+
+
+def _generic(tree: Tree, relpath: str, name: str) -> bool:
     """Whether a class leaves the argument of its own base open: `class Base(Other[_I])`."""
-    node = file.classes.get(name)
-    open_ones = [base for base in (node.bases if node is not None else ()) if isinstance(base, ast.Subscript)]
-    return any(dotted(base.slice) not in file.classes for base in open_ones)
+    cls = find_class(tree, relpath, name)
+    open_ones = [base for base in (cls.node.bases if cls is not None else ()) if isinstance(base, ast.Subscript)]
+    return any(find_class(tree, relpath, dotted(base.slice)) is None for base in open_ones)
 
 
-def _base_in(file: SourceFile, name: str) -> str:
-    node = file.classes.get(name)
-    found = [base for base in (base_names(node) if node is not None else ()) if base in file.classes]
+def _base_in(tree: Tree, relpath: str, name: str) -> str:
+    cls = find_class(tree, relpath, name)
+    found = [base.name for base in (base_classes(tree, cls) if cls is not None else ()) if base.file == relpath]
     return found[0] if found else name
 
 
-def _processor(tree: Tree, file: SourceFile, trio: Trio) -> ProcessorAnchor:
-    hook = method_of(file, trio.info, "get_hf_processor")
+def _config_base(tree: Tree, relpath: str) -> str:
+    names = ("PreTrainedConfig", "PretrainedConfig")
+    return next((name for name in names if imported_from(tree, relpath, name)), names[1])
+
+
+def _imported(tree: Tree, relpath: str, name: str) -> tuple[str, str]:
+    module = imported_from(tree, relpath, name)
+    return (module, name) if module is not None else ("", "")
+
+
+def _processor(tree: Tree, relpath: str, info: ClassReading) -> ProcessorAnchor:
+    hook = _method(tree, info, "get_hf_processor")
     name = returned_name(hook) if hook is not None else None
-    if name is None or name not in file.imports:
+    cls = find_class(tree, relpath, name) if name is not None else None
+    if cls is None or cls.file == relpath:
         raise TreeError(
-            f"{trio.info}.get_hf_processor of this vLLM names no processor class of another module",
+            f"{info.name}.get_hf_processor of this vLLM names no processor class of another module",
             hint="porter reads trees that keep the InternVL processor in vllm/transformers_utils/processors",
-            where=file.relpath,
+            where=relpath,
         )
-    module, original = file.imports[name]
-    source = read_file(tree, module.removeprefix("vllm.").replace(".", "/") + ".py")
-    image = _image_processor(file, source, trio)
-    values = constants(source)
-    init = method_of(source, original, "__init__")
-    image_init = method_of(source, image, "__init__")
-    pixels = method_of(source, image, "_images_to_pixel_values_lst")
+    image = _image_processor(tree, info, cls.file)
+    values = module_constants(tree, cls.file)
+    init, image_init = _method(tree, cls, "__init__"), _method(tree, image, "__init__")
+    pixels = _method(tree, image, "_images_to_pixel_values_lst")
     if init is None or image_init is None:
-        raise TreeError(f"{original} of this vLLM has no signature of its own", where=source.relpath)
+        raise TreeError(f"{cls.name} of this vLLM has no signature of its own", where=cls.file)
+    stated = [item for item in parameters(init).values() if item.default is not None or item.default_source == "None"]
     return ProcessorAnchor(
-        module=module,
-        processor=original,
-        image_processor=image,
-        tokens=call_defaults(init),
-        image_parameters=tuple(p for p in parameter_names(image_init) if p != "self"),
+        module=cls.module,
+        processor=cls.name,
+        image_processor=image.name,
+        tokens={item.name: item.default for item in stated},
+        image_parameters=tuple(parameters(image_init)),
         mean=_floats(values, "MEAN"),
         std=_floats(values, "STD"),
-        helpers=tuple(name for name in HELPERS if name in source.functions),
+        helpers=tuple(name for name in HELPERS if tree.code.meaning(tree.code_path(cls.file), name) is not None),
         pixel_hook=parameter_names(pixels) if pixels is not None else None,
     )
 
 
-def _image_processor(file: SourceFile, source: SourceFile, trio: Trio) -> str:
+def _image_processor(tree: Tree, info: ClassReading, file: str) -> ClassReading:
     """The image processor class that the info class builds."""
     for name in ("get_image_processor", "get_hf_processor"):
-        node = method_of(file, trio.info, name)
+        node = _method(tree, info, name)
         for called in called_classes(node) if node is not None else []:
-            if called.endswith("ImageProcessor") and called in source.classes:
-                return called
-    raise TreeError(f"{trio.info} of this vLLM builds no image processor", where=file.relpath)
+            cls = find_class(tree, file, called) if called.endswith("ImageProcessor") else None
+            if cls is not None and cls.file == file:
+                return cls
+    raise TreeError(f"{info.name} of this vLLM builds no image processor", where=info.file)
 
 
 def _floats(values: Mapping[str, object], word: str) -> tuple[float, ...] | None:
@@ -199,17 +222,17 @@ def _floats(values: Mapping[str, object], word: str) -> tuple[float, ...] | None
     return None
 
 
-def _placeholder(file: SourceFile, model_class: str) -> str:
-    node = method_of(file, model_class, "get_placeholder_str")
+def _placeholder(tree: Tree, model: ClassReading) -> str:
+    node = _method(tree, model, "get_placeholder_str")
     for item in ast.walk(node) if node is not None else []:
         if isinstance(item, ast.Return) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str):
             return item.value.value
-    raise TreeError(f"{model_class} of this vLLM has no literal image placeholder", where=file.relpath)
+    raise TreeError(f"{model.name} of this vLLM has no literal image placeholder", where=model.file)
 
 
-def _dropped(file: SourceFile, model_class: str) -> int:
+def _dropped(tree: Tree, model: ClassReading) -> int:
     """How many tokens `extract_feature` cuts off the front of the tower's output."""
-    node = method_of(file, model_class, "extract_feature")
+    node = _method(tree, model, "extract_feature")
     for item in ast.walk(node) if node is not None else []:
         if isinstance(item, ast.Subscript) and isinstance(item.slice, ast.Tuple) and len(item.slice.elts) > 1:
             cut = item.slice.elts[1]
@@ -218,31 +241,17 @@ def _dropped(file: SourceFile, model_class: str) -> int:
     return 0
 
 
-def _base_tower(file: SourceFile, model_class: str, towers: Mapping[str, TowerAnchor]) -> str:
-    node = method_of(file, model_class, "_init_vision_model")
+def _base_tower(tree: Tree, model: ClassReading, towers: Mapping[str, TowerAnchor]) -> str:
+    node = _method(tree, model, "_init_vision_model")
     names = called_classes(node) if node is not None else []
     return next((kind for kind, tower in towers.items() if tower.cls in names), "")
 
 
-def _reads(file: SourceFile, model_class: str, trio: Trio) -> dict[str, int]:
-    """Attributes read without a default by the model and by the processing info."""
+def _reads(tree: Tree, relpath: str, classes: tuple[str, ...]) -> dict[str, int]:
+    """Attributes read without a default by the model's own file: by the model and by the processing info."""
     found: dict[str, int] = {}
-    for owner in (model_class, trio.info):
-        for name in _method_names(file, owner):
-            node = method_of(file, owner, name)
-            if node is not None:
-                for attribute, line in config_reads(node).items():
-                    found.setdefault(attribute, line)
-    return {name: line for name, line in found.items() if not name.startswith(("get_", "to_")) and "(" not in name}
-
-
-def _method_names(file: SourceFile, cls: str) -> list[str]:
-    node = file.classes.get(cls)
-    own = [item.name for item in node.body if isinstance(item, ast.FunctionDef)] if node is not None else []
-    inherited = [
-        name
-        for base in (base_names(node) if node is not None else ())
-        if base != cls
-        for name in _method_names(file, base)
-    ]
-    return list(dict.fromkeys([*own, *inherited]))
+    for name in classes:
+        for read in config_attributes_read(tree, relpath, name):
+            if read.required and read.file == relpath:
+                found.setdefault(read.path, read.line)
+    return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from porter.families.base import ReadingLike
-from porter.families.classes import config_reads, read_file
 from porter.families.internvl.anchors import Anchors
 from porter.families.internvl.judgement import Notes, blocked
 from porter.families.internvl.sources import at, resolved, same
@@ -13,7 +12,9 @@ from porter.families.internvl.towers import TowerAnchor
 from porter.families.library import Library
 from porter.jsontypes import JSON
 from porter.planning.spec import ConfigSpec, Source, SubConfig
-from porter.vllm_tree.registry import architectures, config_registry
+from porter.vllm_tree.classes import classes_of
+from porter.vllm_tree.config_reads import config_attributes_read
+from porter.vllm_tree.registry import Architecture, architectures, config_registry
 from porter.vllm_tree.tree import Tree
 
 TEXT_SECTIONS = ("_TEXT_GENERATION_MODELS",)
@@ -106,7 +107,7 @@ def judge_text(reading: ReadingLike, tree: Tree, library: Library) -> tuple[SubC
     inside = values if isinstance(values, dict) else {}
     defaults: dict[str, JSON] = {}
     if not known:
-        defaults = _defaults(reading, tree, found.file(tree), inside)
+        defaults = _defaults(reading, tree, found, inside)
     defaults.update(_tie_default(reading, inside))
     forced = _architectures(inside, architecture, key, known, library.causal.get(str(model_type)))
     return SubConfig(key, str(model_type) if known else None, str(model_type or "text"), {}, defaults, forced), Notes()
@@ -133,9 +134,11 @@ def _tie_default(reading: ReadingLike, inside: Mapping[str, JSON]) -> dict[str, 
     return {"tie_word_embeddings": tied} if isinstance(tied, bool) and "tie_word_embeddings" not in inside else {}
 
 
-def _defaults(reading: ReadingLike, tree: Tree, file: str | None, inside: Mapping[str, JSON]) -> dict[str, JSON]:
+def _defaults(reading: ReadingLike, tree: Tree, entry: Architecture, inside: Mapping[str, JSON]) -> dict[str, JSON]:
     """What the language model's file reads and the JSON leaves out: the remote class's own values."""
-    reads = config_reads(read_file(tree, file).node) if file is not None else {}
+    file = entry.file(tree)
+    classes = classes_of(tree, file) if file is not None else ()
+    reads = [read.path for cls in classes for read in config_attributes_read(tree, cls.file, cls.name)]
     found: dict[str, JSON] = {}
     for attribute in dict.fromkeys(
         name for name in (*reads, *TEXT_ATTRIBUTES) if "." not in name and name not in inside

@@ -7,8 +7,8 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from porter.families.classes import calls, dotted
 from porter.jsontypes import JSON, JSONObject
+from porter.vllm_tree.syntax import calls, dotted
 
 OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Mult: operator.mul,

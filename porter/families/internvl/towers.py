@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from porter.errors import PorterError
-from porter.families.classes import SourceFile, config_reads, method_of, parameter_names, read_file
+from porter.vllm_tree.classes import classes_of, find_class, find_method
+from porter.vllm_tree.config_reads import config_attributes_read
+from porter.vllm_tree.syntax import parameter_names
 from porter.vllm_tree.tree import Tree
 
 MODELS = "model_executor/models"
@@ -52,33 +53,33 @@ class TowerAnchor:
 
 def tower_anchors(tree: Tree) -> dict[str, TowerAnchor]:
     """The towers that this tree has, by kind; one that it lacks or spells in another way is left out."""
-    found: dict[str, TowerAnchor] = {}
-    for kind, known in KINDS.items():
-        try:
-            file = read_file(tree, f"{MODELS}/{known.file}.py")
-        except (PorterError, OSError, SyntaxError):
-            continue
-        init = method_of(file, known.cls, "__init__")
-        if init is None or "num_hidden_layers_override" not in parameter_names(init):
-            continue
-        found[kind] = TowerAnchor(
-            kind, known.cls, known.file, known.config, known.has_cls, known.inner, known.norms_last,
-            "require_post_norm" in parameter_names(init), _reads(file, known), _skips_layers(file),
-        )  # fmt: skip
-    return found
+    if "tower_anchors" not in tree.memo:
+        found = {kind: _anchor(tree, kind, known) for kind, known in KINDS.items()}
+        tree.memo["tower_anchors"] = {kind: anchor for kind, anchor in found.items() if anchor is not None}
+    anchors: dict[str, TowerAnchor] = tree.memo["tower_anchors"]
+    return anchors
 
 
-def _skips_layers(file: SourceFile) -> bool:
+def _anchor(tree: Tree, kind: str, known: TowerKind) -> TowerAnchor | None:
+    file = f"{MODELS}/{known.file}.py"
+    cls = find_class(tree, file, known.cls)
+    found = find_method(tree, cls, "__init__") if cls is not None else None
+    names = parameter_names(found[1]) if found is not None else ()
+    if "num_hidden_layers_override" not in names:
+        return None
+    return TowerAnchor(
+        kind, known.cls, known.file, known.config, known.has_cls, known.inner, known.norms_last,
+        "require_post_norm" in names, _reads(tree, file, known.cls), _skips_layers(tree, file),
+    )  # fmt: skip
+
+
+def _skips_layers(tree: Tree, file: str) -> bool:
     """A `load_weights` of the file that counts the layers it has."""
-    found = [method_of(file, name, "load_weights") for name in file.classes]
-    return any("encoder.layers" in ast.unparse(node) for node in found if node is not None)
+    loaders = [cls.methods["load_weights"] for cls in classes_of(tree, file) if "load_weights" in cls.methods]
+    return any("encoder.layers" in ast.unparse(node) for node in loaders)
 
 
-def _reads(file: SourceFile, known: TowerKind) -> dict[str, int]:
-    """What the tower's own classes read off their config; classes for text and whole models stay out."""
-    found: dict[str, int] = {}
-    for name, node in file.classes.items():
-        if known.config is None or ("Vision" in name or name.endswith(("Attention", "MLP", "Layer", "Encoder"))):
-            for attribute, line in config_reads(node).items():
-                found.setdefault(attribute, line)
-    return {name: line for name, line in found.items() if "." not in name}
+def _reads(tree: Tree, file: str, cls: str) -> dict[str, int]:
+    """What the tower's class and its parts read off their config without a default, or after asking for it."""
+    found = [read for read in config_attributes_read(tree, file, cls) if read.required or read.guard]
+    return {read.path: read.line for read in sorted(found, key=lambda read: read.line) if "." not in read.path}

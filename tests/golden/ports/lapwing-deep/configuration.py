@@ -45,9 +45,9 @@ class LapwingModelForVisionConfig(PreTrainedConfig):
             **{"model_type": "qwen2", **text_config}
         )
         values = {
+            "force_image_size": None,
             "downsample_ratio": 0.5,
             "ps_version": "v2",
-            "force_image_size": None,
             "dynamic_image_size": True,
             **kwargs,
             "select_layer": kwargs.get("mm", {}).get("feature_layer", -1),

@@ -28,8 +28,8 @@ class OspreyConfig(PreTrainedConfig):
             **{"model_type": "qwen2", **text_config}
         )
         values = {
-            "ps_version": "v1",
             "force_image_size": None,
+            "ps_version": "v1",
             "dynamic_image_size": True,
             **kwargs,
             "tie_word_embeddings": text_config.get("tie_word_embeddings", True),

@@ -22,8 +22,8 @@ class SiskinConfig(PreTrainedConfig):
             **{"model_type": "qwen3", **text_config}
         )
         values = {
-            "ps_version": "v2",
             "force_image_size": None,
+            "ps_version": "v2",
             "dynamic_image_size": True,
             **kwargs,
             "tie_word_embeddings": text_config.get("tie_word_embeddings", False),
