@@ -41,12 +41,12 @@ def read_layout(table: TensorTable, hints: Hints | None = None, *, index: str | 
     ordered = sorted(parts, key=lambda part: (ROLES.index(part.role), part.prefix))
     source = "both" if table.source == "headers" and index else table.source
     file = index or (table.tensors[0].file if table.tensors else "")
-    return Layout(source, len(table.tensors), tuple(ordered), _disagreements(table), forest.top, file)
+    return Layout(source, len(table.tensors), tuple(ordered), _disagreements(table), forest.top, file, table.problems)
 
 
 def _disagreements(table: TensorTable) -> tuple[str, ...]:
     """What the reader of index and headers found them to contradict each other in."""
-    return (*table.problems, *(note for note in table.notes if any(words in note for words in FAULTS)))
+    return tuple(note for note in table.notes if any(words in note for words in FAULTS))
 
 
 class _Reading:

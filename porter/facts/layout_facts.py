@@ -52,7 +52,7 @@ def foreign_words(snapshot: Snapshot) -> frozenset[str]:
 
 def layout_fact(layout: Layout) -> Fact:
     """What the checkpoint holds. The groups are porter's reading of names and shapes: likely, never certain."""
-    told = "; ".join(layout.disagreements)
+    told = "; ".join((*layout.problems, *layout.disagreements))
     if layout.source == "none":
         return Fact("weights_layout", layout.to_json(), Confidence.LIKELY, note=told or "weights layout not seen")
     held = Evidence(layout.file, layout.source, f"{layout.tensors} tensors")

@@ -67,6 +67,8 @@ class Layout:
     top: Node | None = None
     file: str = ""
     """Where the names were read: the index, or the first file of weights."""
+    problems: tuple[str, ...] = ()
+    """Why headers could not be read, where a file of the checkpoint is broken."""
 
     def heads(self) -> tuple[str, ...]:
         """The first components of all names."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from porter.facts.model import Evidence
 from porter.families.base import Blocker, ReadingLike
 from porter.families.view import View
+from porter.hub.snapshot import TensorTable
 from porter.jsontypes import JSON, JSONObject
 from porter.source.codebase import where
 from porter.source.values import Instance, Layer
@@ -25,6 +26,9 @@ MERGERS = (
     "pool",
 )
 """Parts in which cross-attention makes image tokens, which then stand in the prompt as those of any other connector."""
+SAME_LAYOUT = 0.1
+"""Up to this share of all tensors may be in the index alone or in the headers alone."""
+ABSENT = "is not in the repo"
 NEEDED = ("AutoConfig", "AutoModel")
 """What of config.json's own `auto_map` a port is made from. A missing tokenizer or processor file is said and rules
 nothing out, nor does one that a sub-config names: the repo's code may build that part by an import of its own."""
@@ -98,7 +102,9 @@ def _stated_cross(config: Mapping[str, JSON]) -> Iterator[Evidence]:
 
 def _named_cross(view: View) -> Iterator[Evidence]:
     seen: set[str] = set()
-    for name in (tensor.name for tensor in view.reading.snapshot.tensors.tensors):
+    names = [tensor.name for tensor in view.reading.snapshot.tensors.tensors]
+    whole = "\n".join(names).lower()
+    for name in names if any(word in whole for word in CROSS) else ():
         lowered = name.lower()
         part = next((part for part in lowered.split(".") if part.startswith(CROSS)), None)
         if part is not None and part not in seen and not any(word in lowered for word in MERGERS):
@@ -112,27 +118,31 @@ def _named_cross(view: View) -> Iterator[Evidence]:
         yield Evidence(*_place(module), path)
 
 
+def two_layouts(table: TensorTable) -> bool:
+    """Index and headers tell of different models; a few names that one of them lacks do not hide what the layout is."""
+    differing = sum(fault.kind in ("not_stored", "unlisted") for fault in table.index_faults)
+    return differing > SAME_LAYOUT * len(table.tensors)
+
+
 def contradictions(reading: ReadingLike) -> Iterator[Blocker]:
     """What two files of the repo say of the same thing, where nothing tells which is right."""
     layout = reading.facts.value("weights_layout")
     listed = layout.get("disagreements") if isinstance(layout, dict) else None
-    for item in listed if isinstance(listed, list) else []:
+    for item in listed if isinstance(listed, list) and two_layouts(reading.snapshot.tensors) else []:
         yield Blocker("contradiction", f"the checkpoint's index and headers disagree: {item}")
-    for name in ("language_model", "vision_tower"):
-        value = reading.facts.value(name)
-        part = value[0] if isinstance(value, list) and value else value
-        if isinstance(part, dict):
-            yield from _depth(reading, name.replace("_", " "), part)
+    language = reading.facts.value("language_model")
+    if isinstance(language, dict):
+        yield from _depth(reading, language)
 
 
-def _depth(reading: ReadingLike, name: str, part: JSONObject) -> Iterator[Blocker]:
-    """Layers that the config states against the layers that are stored."""
+def _depth(reading: ReadingLike, part: JSONObject) -> Iterator[Blocker]:
+    """Layers that the config states for the language model against the layers that are stored."""
     stated, prefix = part.get("layers"), part.get("prefix")
     if not isinstance(stated, int) or isinstance(stated, bool) or not isinstance(prefix, str) or not prefix:
         return
     stored = _deepest(reading, f"{prefix}.")
-    if stored is not None and name == "language model" and stored < stated:
-        why = f"the {name} has {stated} layers by its config, the checkpoint holds {stored} under {prefix}"
+    if stored is not None and stored < stated:
+        why = f"the language model has {stated} layers by its config, the checkpoint holds {stored} under {prefix}"
         yield Blocker("contradiction", why, (Evidence("checkpoint", f"{prefix}.*", f"{stored} layers"),))
 
 
@@ -151,10 +161,23 @@ def _deepest(reading: ReadingLike, prefix: str) -> int | None:
 
 
 def missing_code(reading: ReadingLike) -> Iterator[Blocker]:
-    """Model and config classes that `auto_map` names and the repo lacks."""
-    for key, line in absent_code(reading).items():
-        if key.startswith(NEEDED):
-            yield Blocker("missing code", line, (Evidence("config.json", f"auto_map.{key}", line.partition(" ")[0]),))
+    """Model and config classes that `auto_map` names and the repo lacks, in one line."""
+    needed = {key: line for key, line in absent_code(reading).items() if key.startswith(NEEDED)}
+    if needed:
+        shown = tuple(
+            Evidence("config.json", f"auto_map.{key}", line.partition(" ")[0]) for key, line in needed.items()
+        )
+        yield Blocker("missing code", missing_line(reading), shown)
+
+
+def missing_line(reading: ReadingLike) -> str:
+    """Everything that `auto_map` names and the repo lacks, as one line; "" when nothing is missing."""
+    lines = list(absent_code(reading).values())
+    files = [line.partition(" ")[0] for line in lines if line.endswith(ABSENT)]
+    others = [line for line in lines if not line.endswith(ABSENT)]
+    named = "is named by auto_map and" if len(files) == 1 else "are named by auto_map and"
+    verb = "is" if len(files) == 1 else "are"
+    return "; ".join([*([f"{', '.join(files)} {named} {verb} not in the repo"] if files else []), *others])
 
 
 def absent_code(reading: ReadingLike) -> dict[str, str]:
@@ -173,9 +196,7 @@ def absent_code(reading: ReadingLike) -> dict[str, str]:
         if not isinstance(file, str):
             continue
         has = file in reading.snapshot.python
-        line = (
-            f"{file} has no class {item.get('class')}" if has else f"{file} is named by auto_map and is not in the repo"
-        )
+        line = f"{file} has no class {item.get('class')}" if has else f"{file} {ABSENT}"
         if line not in found.values():
             found[key] = line
     return found

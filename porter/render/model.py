@@ -44,6 +44,8 @@ def show_head(console: Console, result: ModelResult) -> None:
     console.line(f"{short(repo.id, LINE)}  {'local folder' if repo.local else f'commit {repo.commit}'}", "bold")
     if result.verdict is not None:
         show_verdict(console, result)
+    for problem in result.reading.snapshot.tensors.problems:
+        console.line(f"broken checkpoint: {short(problem, LINE)}")
     console.line()
 
 
