@@ -32,8 +32,15 @@ class PackageTexts(Mapping[str, str]):
         if not isinstance(path, str) or not path.startswith(self._prefix):
             return False
         if path not in self._known:
-            self._known[path] = self._file(path).is_file()
+            self._known[path] = self._holds(path)
         return self._known[path]
+
+    def _holds(self, path: str) -> bool:
+        """Names of a repo (a model_type) end up in paths too: they may be too long, or lead elsewhere."""
+        try:
+            return not {"", ".", ".."} & set(path.split("/")) and self._file(path).is_file()
+        except (OSError, ValueError):
+            return False
 
     def __getitem__(self, path: str) -> str:
         if path not in self:
