@@ -115,8 +115,9 @@ class Configs:
             value = read_value(self.code.run, self.scope(scope), (name,))
             if value is None or (scope == "model" and self._ignores(attribute, name, value)):
                 continue
-            unread = scope == "model" and self.unread(attribute, name)
-            return self._compared(scope, attribute, name, replace(found_from(value), unread=unread))
+            asked = scope != "model" or self.reads(name) is not False
+            unread = not asked and self.unread(attribute, name)
+            return self._compared(scope, attribute, name, replace(found_from(value), sure=asked, unread=unread))
         return None
 
     def _ignores(self, attribute: str, name: str, value: Val) -> bool:

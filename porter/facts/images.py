@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from porter.facts.bound_calls import bound_constant
 from porter.facts.code import CodeReading, class_of, entry_for
 from porter.facts.configs import Configs, Found, evidence, found_from
 from porter.facts.features import FeaturePath, layer_of, merge_ratio, operations
@@ -208,6 +209,7 @@ def _pixel_facts(configs: Configs, ops: list[dict[str, object]]) -> Iterator[Fac
             yield Fact(name, None, Confidence.ABSENT, evidence(off.src if off is not None else ()), note=note)
             continue
         value = configs.preprocessing(name) or constant_of(configs.code, role) or configs.find("model", name)
+        value = value or bound_constant(configs, role)
         if value is not None:
             yield fact_of(configs, name, per_channel(value))
         elif off is not None and plain(off) is False:

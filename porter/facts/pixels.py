@@ -34,7 +34,7 @@ def constant_of(code: CodeReading, role: str) -> Found | None:
             frame = _default_frame(code, file.path, owner)
             body = owner.body if isinstance(owner, ast.FunctionDef) else []
             for node in (n for statement in body for n in nodes(statement) if isinstance(n, ast.Call)):
-                found = _call_constant(code, node, role, frame)
+                found = call_constant(code, node, role, frame)
                 if found is not None:
                     return found
     return None
@@ -51,7 +51,8 @@ def _default_frame(code: CodeReading, file: str, owner: ast.AST) -> Frame:
     return frame
 
 
-def _call_constant(code: CodeReading, node: ast.Call, role: str, frame: Frame) -> Found | None:
+def call_constant(code: CodeReading, node: ast.Call, role: str, frame: Frame) -> Found | None:
+    """What one call of an image function is given for a role (mean, std, resample)."""
     name = (
         node.func.attr
         if isinstance(node.func, ast.Attribute)
@@ -149,7 +150,7 @@ def rescale_fact(configs: Configs) -> Fact:
     return Fact("rescale", None, Confidence.UNKNOWN)
 
 
-def _called(node: ast.AST) -> str:
+def called(node: ast.AST) -> str:
     """The last name of what a call calls, "" for anything else."""
     target = node.func if isinstance(node, ast.Call) else None
     return target.attr if isinstance(target, ast.Attribute) else target.id if isinstance(target, ast.Name) else ""
@@ -161,7 +162,7 @@ def scheme_fact(configs: Configs) -> Fact:
     resizes: list[Src] = []
     for file in configs.code.run.code.files():
         for node in nodes(file.tree):
-            name = _called(node)
+            name = called(node)
             if name in ("crop", "unfold", "divide_to_patches", "crop_to_patches", "crop_image_to_patches"):
                 return _cut(configs, Src(file.path, where(node), snippet(node)))
             if name in ("resize", "Resize"):

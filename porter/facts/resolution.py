@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from porter.facts.bound_calls import resized_to
 from porter.facts.configs import Configs, Found, evidence, found_from, from_nested
 from porter.facts.image_functions import code_value
 from porter.facts.model import Confidence, Evidence, Fact
@@ -55,7 +56,8 @@ def _image_size(configs: Configs) -> Fact:
     tower = found_from(value) if value is not None else configs.find("vision", name)
     chosen = image or tower
     if chosen is None or chosen.value is None:
-        return _named(configs, name) or fact_of(configs, name, None)
+        made = resized_to(configs)
+        return fact_of(configs, name, made) if made else _named(configs, name) or fact_of(configs, name, None)
     if tower is not None and chosen.sources == tower.sources:
         cut = code_value(configs, "force_image_size")
         differs = cut is not None and cut.value != chosen.value

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from porter.facts.bound_calls import asked_text
 from porter.facts.configs import Configs, evidence
 from porter.facts.model import Confidence, Fact
 from porter.facts.separators import separator_fact
@@ -280,6 +281,9 @@ def _placeholder(sources: Sources, context: Fact) -> Fact:
         return Fact(name, None, Confidence.UNKNOWN, (template.source,), note=note)
     if template is not None:
         return Fact(name, template.text, Confidence.LIKELY, (template.source,), note=template.note)
+    asked = asked_text(sources.configs)
+    if asked is not None:
+        return Fact(name, asked.value, Confidence.LIKELY, evidence(asked.sources), note="code looks for it in a prompt")
     stated = sources.of("placeholder", "token")
     if stated:
         first = stated[0]

@@ -11,7 +11,7 @@ import pytest
 
 from porter.facts import Confidence, library_defaults
 from tests.facts.compare import agrees, read
-from tests.facts.models import model, write
+from tests.facts.models import CONFIGURATION, model, write
 from tests.facts.test_feature_path import LAST, ONE_SHUFFLE, joined
 from tests.facts.test_token_sources import data
 
@@ -190,6 +190,37 @@ def test_tiles_that_were_not_found_in_code_are_no_single_image(tmp_path: Path) -
     assert facts.value("max_tiles") == 12
     assert facts["resize_scheme"].confidence is Confidence.UNKNOWN
     assert facts.value("use_thumbnail") is None
+
+
+def test_settings_that_a_method_takes_from_its_config(tmp_path: Path) -> None:
+    """Nothing but the call says what `centre`, `spread` and `edge` are for."""
+    method = (
+        "\n    def load(self, image):\n        edge = self.config.edge\n        image = image.resize((edge, edge))\n"
+        "        return T.normalize(image, self.config.centre, self.config.spread)\n"
+    )
+    config = {"centre": [0.1, 0.2, 0.3], "spread": [0.4, 0.5, 0.6], "edge": 40}
+    tower = {"vision_config": {"hidden_size": 16, "patch_size": 4, "num_hidden_layers": 5, "num_attention_heads": 2}}
+    configuration = CONFIGURATION.replace("layer=-2,", "layer=-2, centre=None, spread=None, edge=8,").replace(
+        "self.layer = layer", "self.layer = layer\n        self.centre, self.spread, self.edge = centre, spread, edge"
+    )
+    code = model(PIXELS) + method
+    facts = read(write(tmp_path / "repo", code, {**config, **tower}, configuration_m__py=configuration)).facts
+    assert agrees(
+        [[0.1, 0.2, 0.3], [0.4, 0.5, 0.6], 40], [facts.value(n) for n in ("image_mean", "image_std", "image_size")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "placeholder"),
+    [("text.split('<image>')", "<image>"), ("WORD in text and text.replace(WORD, '')", "<image>"),
+     (r"re.split(r'<\|image_\d+\|>', text)", None), ("text.split('</s>')", None),
+     ("text.split('<image>') + text.split('<img>')", None)],
+)  # fmt: skip
+def test_what_code_looks_for_in_a_prompt(call: str, placeholder: str | None, tmp_path: Path) -> None:
+    before = f"import re\nWORD = '<image>'\n\ndef pieces(text):\n    return {call}\n"
+    fact = read(write(tmp_path / "repo", model(PIXELS, before=before))).facts["image_placeholder"]
+    assert fact.value == placeholder
+    assert fact.confidence is not Confidence.CERTAIN
 
 
 # what a library's class defaults to
