@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.facts.compare import read
-from tests.facts.generated import files, measure, plan, truth
+from tests.facts.generated import files, measure, plan, second, second_files, truth
 from tests.facts.generated.truths import Truth
 
-FIRST = 110
+FIRST, SECOND = 110, 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,14 @@ def first(index: int) -> Generated:
     return Generated(f"first-{index:03}", "first", truth.truth_of(drawn), lambda folder: files.write(drawn, folder))
 
 
+def other(index: int) -> Generated:
+    drawn = second.draw(index)
+    name, truth = f"second-{index:03}", second_files.truth_of(drawn)
+    return Generated(name, "second", truth, lambda folder: second_files.write(drawn, folder))
+
+
 def repos() -> list[Generated]:
-    return [first(index) for index in range(FIRST)]
+    return [*(first(index) for index in range(FIRST)), *(other(index) for index in range(SECOND))]
 
 
 def measured(folder: Path) -> list[measure.Outcome]:
