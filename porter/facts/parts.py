@@ -139,7 +139,10 @@ def connector_fact(configs: Configs, layout: Layout, path: FeaturePath | None) -
         listed = op.get("layers")
         layers.extend(dict(layer) for layer in listed if isinstance(layer, dict)) if isinstance(listed, list) else None
     attrs = [str(layer.get("attr") or "") for layer in layers if layer.get("attr")]
-    attr = common_path(attrs)
+    attr = attrs[0] if len(set(attrs)) == 1 and "." not in attrs[0] else common_path(attrs)
+    found = language_module(configs.code)
+    beside = (path.tower.attr, *(tower.attr for tower in path.others), *((found[0],) if found is not None else ()))
+    attr = whole_module(attr, beside)
     prefix, sure = prefix_of(layout, attr) if attr else ("", Confidence.LIKELY)
     shown = [_shown_layer(layer, attr) for layer in layers]
     kind = "+".join(str(layer["op"]) for layer in shown) or "none"
@@ -178,6 +181,16 @@ def _connector_without_path(configs: Configs, layout: Layout) -> Fact:
     return replace(fact, value=value, note=note)
 
 
+def whole_module(attr: str, others: tuple[str, ...]) -> str:
+    """The outermost module around the connector's layers that holds none of the other parts."""
+    parts = attr.split(".") if attr else []
+    for length in range(1, len(parts)):
+        outer = ".".join(parts[:length])
+        if not any(f"{other}.".startswith(f"{outer}.") for other in others):
+            return outer
+    return attr
+
+
 def common_path(attrs: list[str]) -> str:
     """The module that holds all of some layers, by their attribute paths; calls without a module (`F.gelu`) do
     not count."""
@@ -195,11 +208,11 @@ def common_path(attrs: list[str]) -> str:
 
 def _shown_layer(layer: JSONObject, attr: str) -> JSONObject:
     path = str(layer.get("attr") or "")
-    name = path[len(attr) + 1 :] if attr and path.startswith(f"{attr}.") else path
+    name = path[len(attr) + 1 :] if attr and f"{path}.".startswith(f"{attr}.") else path
     stored = layer.get("bias") is not None or layer["op"] == "Conv2d"
     shown: JSONObject = {key: layer.get(key) for key in ("op", "in", "out", "bias", "eps")}
     shown.update({key: layer[key] for key in ("approximate", "text") if key in layer})
-    return {"name": name if stored and name else None, **shown}
+    return {"name": name if stored else None, **shown}
 
 
 def language_fact(configs: Configs, layout: Layout, found: tuple[str, Instance | Layer] | None) -> Fact:

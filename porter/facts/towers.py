@@ -132,7 +132,7 @@ def _from_layers(run: Interpreter, tower: TowerReading) -> None:
     if patch is not None:
         tower.values["patch_size"], tower.values["hidden_size"] = patch
     width = plain(tower.values.get("hidden_size"))
-    lists = [m for m in _descend(run, tower.module, 4) if isinstance(m, Layer) and m.cls.name == "ModuleList"]
+    lists = [m for m in _descend(run, tower.module, 4) if isinstance(m, Layer) and _is_stack(m)]
     blocks = max(lists, key=lambda layer: len(layer.items), default=None)
     if blocks is not None and len(blocks.items) > 1:
         stated = tower.values.get("layers")
@@ -142,7 +142,7 @@ def _from_layers(run: Interpreter, tower: TowerReading) -> None:
     if heads is not None:
         tower.values["heads"] = heads
     side = plain(tower.values.get("patch_size"))
-    grid = _grid(tower, width)
+    grid = _grid(tower, width, [m for m in _before_blocks(run, tower.module, 4) if m.cls.name == "Embedding"])
     if grid is not None:
         tower.has_cls = bool(grid[1])
     if grid is not None and isinstance(side, int):
@@ -186,12 +186,18 @@ def _argument(layer: Layer, index: int, keyword: str) -> Val | None:
 def _before_blocks(run: Interpreter, module: object, depth: int) -> Iterator[Layer]:
     """The layers of a module in the order in which it makes them, without the lists of blocks."""
     for _, child in children(run, module):
-        if isinstance(child, Layer) and child.cls.name == "ModuleList":
+        if isinstance(child, Layer) and _is_stack(child):
             continue
         if isinstance(child, Layer):
             yield child
         if depth:
             yield from _before_blocks(run, child, depth - 1)
+
+
+def _is_stack(layer: Layer) -> bool:
+    """A list of blocks: a ModuleList, or a Sequential of modules of the repo's own."""
+    own = [item for item in layer.items if isinstance(item.value, Instance)]
+    return layer.cls.name == "ModuleList" or (layer.cls.name == "Sequential" and len(own) == len(layer.items) > 1)
 
 
 def _heads(run: Interpreter, module: object, width: object) -> Val | None:
@@ -209,9 +215,11 @@ def _heads(run: Interpreter, module: object, width: object) -> Val | None:
     return None
 
 
-def _grid(tower: TowerReading, width: object) -> tuple[int, int] | None:
+def _grid(tower: TowerReading, width: object, tables_built: list[Layer]) -> tuple[int, int] | None:
     """The side of the patch grid, and 1 for a class token, from a table of learnt positions of the tower's width."""
     tables = [(name, shape) for name, shape in tower.names.items() if shape is not None and _is_table(name, shape)]
+    sizes = [(m.argument(0, "num_embeddings"), m.argument(1, "embedding_dim")) for m in tables_built]
+    tables += [("pos", size) for size in sizes if all(isinstance(side, int) for side in size)]
     for _, shape in sorted(tables, key=lambda item: "pos" not in item[0].lower()):
         count = shape[-2]
         for extra in (0, 1):

@@ -116,8 +116,9 @@ def _connector_rules(reading: RepoReading) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for index, layer in enumerate(layers if isinstance(layers, list) else []):
         name = layer.get("name") if isinstance(layer, dict) else None
-        if isinstance(name, str) and name and name != str(index) and isinstance(prefix, str) and "weight" not in name:
-            found[f"{prefix}.{name}." if prefix else f"{name}."] = f"mlp1.{index}."
+        path = ".".join(part for part in (prefix, name) if isinstance(part, str) and part)
+        if isinstance(name, str) and path and name != str(index) and "weight" not in name:
+            found[f"{path}."] = f"mlp1.{index}."
     return found
 
 

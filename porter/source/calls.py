@@ -21,6 +21,8 @@ from porter.source.values import (
     Layer,
     LibraryConfig,
     Method,
+    Pieces,
+    Repeat,
     Src,
     Val,
     merge_sources,
@@ -204,11 +206,27 @@ def call_method(
         return _grow(owner, method.name, args)
     if isinstance(owner, LibraryConfig) and method.name == "get_text_config":
         return method.owner
+    if method.name == "join" and (pieces := _joined_text(run, owner, args, place)) is not None:
+        return pieces
     handler = METHODS.get((type(owner).__name__, method.name))
     result = handler(method.owner, args, kwargs) if handler is not None else None
     if result is None:
         return unknown(place.text, f"{place.file} {place.where}")
     return Val(result.value, result.src or merge_sources((method.owner, *args)))
+
+
+def _joined_text(run: Interpreter, owner: object, args: list[Val], place: Src) -> Val | None:
+    """`"".join([start, context * n, end])` with an unknown n."""
+    items = iterable(args[0]) if args and isinstance(owner, str) else None
+    if items is None or not any(isinstance(item.value, Pieces) for item in items[:64]):
+        return None
+    parts: list[Val | Repeat] = []
+    for number, item in enumerate(items[:64]):
+        parts.extend([Val(owner)] if number and owner else [])
+        parts.extend(item.value.inside() if isinstance(item.value, Pieces) else [item])
+    found = Pieces(tuple(parts[:64]))
+    run.pieces.append((found, place))
+    return Val(found, merge_sources(items[:64]))
 
 
 def _grow(layer: Layer, name: str, args: list[Val]) -> Val:

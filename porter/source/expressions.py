@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +134,8 @@ def _wide_format(text: str) -> bool:
 def _tensor_arithmetic(run: Interpreter, node: ast.BinOp, left: Val, right: Val) -> object | None:
     """Arithmetic on pixels or features records what was done; between constants it stays a constant of unknown
     numbers."""
-    for holder, other, side in ((left.value, right.value, ""), (right.value, left.value, "r")):
+    sides = ((left.value, right.value, ""), (right.value, left.value, "r"))
+    for holder, other, side in sorted(sides, key=lambda item: not isinstance(item[0], (Pixels, Features))):
         operand = (
             other.name if isinstance(other, ConstTensor) else repr(other) if isinstance(other, (int, float)) else "?"
         )
@@ -252,7 +254,7 @@ def text_arithmetic(run: Interpreter, node: ast.BinOp, left: Val, right: Val, fr
     """`token * n` and `start + token * n + end` with an unknown n."""
     if isinstance(node.op, ast.Mult):
         token, count = (left, right) if isinstance(left.value, (str, Pieces)) else (right, left)
-        found = token.value if isinstance(token.value, Pieces) else None
+        found = replace(token.value, looped=True) if isinstance(token.value, Pieces) else None
         repeated = isinstance(token.value, str) and not isinstance(count.value, (str, list, tuple, Pieces))
         found = Pieces((Repeat(token),)) if repeated and len(token.value) > 2 else found
     elif isinstance(node.op, ast.Add):
@@ -273,7 +275,7 @@ def _added(left: Val, right: Val) -> Pieces | None:
         return None
     parts: list[Val | Repeat] = []
     for side in (left, right):
-        parts.extend(side.value.parts if isinstance(side.value, Pieces) else [side])
+        parts.extend(side.value.inside() if isinstance(side.value, Pieces) else [side])
     return Pieces(tuple(parts[:64]))
 
 
@@ -282,7 +284,7 @@ def _joined_pieces(run: Interpreter, node: ast.JoinedStr, values: list[Val], fra
         return None
     parts: list[Val | Repeat] = []
     for value in values:
-        parts.extend(value.value.parts if isinstance(value.value, Pieces) else [value])
+        parts.extend(value.value.inside() if isinstance(value.value, Pieces) else [value])
     found = Pieces(tuple(parts[:64]))
     run.pieces.append((found, Src(frame.file, where(node), snippet(node))))
     return found

@@ -332,6 +332,26 @@ class Interpreter:
             return Val(meaning)
         return outside.constant(meaning if isinstance(meaning, External) else External(name))
 
+    def _filled(self, found: Definition) -> None:
+        """What module-level statements put into a dict or list after its assignment: a registry's entries."""
+        from porter.source.registries import entries_of
+
+        for file, statement in entries_of(self.code, found):
+            frame = Frame(file, {}, None, None, 1)
+            if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+                for decorator in reversed(statement.decorator_list):
+                    wrapper = self.evaluate(decorator, frame)
+                    target = self.module_name(file, statement.name)
+                    self._applied(wrapper, target, Src(file, where(decorator), snippet(decorator)), frame)
+            else:
+                self.run([statement], frame)
+
+    def _applied(self, function: Val, argument: Val, place: Src, frame: Frame) -> None:
+        from porter.source.calls import apply
+
+        if isinstance(function.value, Function):
+            apply(self, function, [argument], {}, place, frame)
+
     def definition(self, found: Definition) -> Val:
         if isinstance(found.node, ast.ClassDef):
             return Val(ClassRef(found.file, found.node))
@@ -346,6 +366,8 @@ class Interpreter:
                 value = unknown("too deep", f"{found.file} {where(found.node)}")
             place = Src(found.file, where(found.node), f"{found.name} = {snippet(found.node)}")
             self._constants[key] = Val(value.value, (place,))
+            if isinstance(value.value, (dict, list)):
+                self._filled(found)
         return self._constants[key]
 
 

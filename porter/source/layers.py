@@ -131,7 +131,7 @@ def has_patch_conv(run: Interpreter, module: object, depth: int = 3, linear: boo
             return True
         if linear and isinstance(child, Layer) and patch_side(child) is not None:
             return True
-        blocks = isinstance(child, Layer) and child.cls.name == "ModuleList"
+        blocks = isinstance(child, Layer) and child.cls.name in ("ModuleList", "Sequential") and len(child.items) > 1
         if depth and has_patch_conv(run, child, depth - 1, linear and not blocks):
             return True
     return False

@@ -22,6 +22,8 @@ def subscript(run: Interpreter, holder: Val, node: ast.Subscript, frame: Frame) 
     inner = holder.value
     if isinstance(inner, HiddenStates):
         return _hidden_state(inner, key, holder)
+    if isinstance(inner, TowerOutput) and key.value in ("last_hidden_state", "hidden_states"):
+        return Val(inner.last if key.value == "last_hidden_state" else HiddenStates(inner), holder.src)
     if isinstance(inner, TowerOutput):
         first = key.value == 0 and not isinstance(key.value, bool)
         return Val(inner.last, holder.src) if first else _features(inner.last, key, holder, node, frame)
@@ -39,6 +41,8 @@ def _container(inner: Any, key: Val, holder: Val, node: ast.Subscript, frame: Fr
             return outside.activation(key.value, Src(frame.file, where(node), snippet(node)))
         return Val(External(f"{inner.dotted}[{key.value if isinstance(key.value, (str, int)) else ''}]"), holder.src)
     if isinstance(inner, Layer):
+        if isinstance(key.value, str):
+            return _named_entry(inner, key.value, holder, place)
         inner = [*inner.args, *inner.kwargs.values()] if "Output" in inner.cls.name else inner.items
     if is_unknown(key):
         return unknown(snippet(node), place)
@@ -54,6 +58,15 @@ def _container(inner: Any, key: Val, holder: Val, node: ast.Subscript, frame: Fr
             return unknown(f"index {key.value}", place)
         return found if isinstance(found, Val) else Val(found, holder.src)
     return unknown(snippet(node), place)
+
+
+def _named_entry(layer: Layer, name: str, holder: Val, place: str) -> Val:
+    """`modules["up"]` of a ModuleDict, `outputs["last_hidden_state"]`, or an attribute by its name."""
+    for item in layer.items:
+        if item.src and item.src[0].where == "key" and item.src[0].text == name:
+            return Val(item.value, item.src[1:])
+    found = layer.kwargs.get(name) or layer.attrs.get(name)
+    return found if found is not None else unknown(f"no entry {name!r}", place)
 
 
 def _hidden_state(states: HiddenStates, key: Val, holder: Val) -> Val:

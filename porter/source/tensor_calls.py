@@ -193,6 +193,20 @@ def _joined(parts: list[Features], axis: int) -> Features:
     return side_by_side(parts, axis)
 
 
+def _stack(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:
+    """Slices of one tensor next to each other on a new axis."""
+    items = args[0].value if args and isinstance(args[0].value, (list, tuple)) else None
+    axis = plain(args[1]) if len(args) > 1 else plain(kwargs.get("dim", kwargs.get("axis", Val(0))))
+    parts = [item.value for item in items or [] if isinstance(item, Val) and isinstance(item.value, Features)]
+    if not items or len(parts) != len(items) or not isinstance(axis, int):
+        return None
+    try:
+        wide = [_unsqueeze(part, [axis]) for part in parts]
+        return Val(concatenate(wide, axis % len(wide[0].axes)) if len(wide) > 1 else wide[0], items[0].src)
+    except (ShapeError, IndexError, ZeroDivisionError):
+        return None
+
+
 def _class_token_joined(run: Interpreter, items: list[Val], axis: object) -> Val | None:
     """A class token put before the patches, inside a tower of the repo's own."""
     features = [item for item in items if isinstance(item, Val) and isinstance(item.value, Features)]
@@ -316,6 +330,7 @@ FUNCTIONS: dict[str, Handler] = {
     **POOLING_FUNCTIONS,
     "torch.cat": _cat,
     "torch.concat": _cat,
+    "torch.stack": _stack,
     "torch.tensor": _tensor,
     "torch.as_tensor": _tensor,
     "torch.Tensor": _tensor,

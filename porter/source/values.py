@@ -181,9 +181,17 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """A string put together from known strings (as Vals) and repeats."""
+    """A string put together from known strings (as Vals) and repeats; `looped` when the whole stands there many
+    times."""
 
     parts: tuple[Val | Repeat, ...]
+    looped: bool = False
+
+    def inside(self) -> tuple[Val | Repeat, ...]:
+        """The parts as they stand between others: what follows each line of repeats separates lines."""
+        if self.looped and self.parts and isinstance(self.parts[0], Repeat):
+            return tuple(part for part in self.parts if isinstance(part, Repeat))
+        return self.parts
 
 
 @dataclass(frozen=True, slots=True)

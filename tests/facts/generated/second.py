@@ -122,7 +122,12 @@ def marks_of(rng: Random) -> dict[str, str | None]:
     return dict(
         rng.choice(
             (
-                {"start": f"<|begin_{word}|>", "end": f"<|end_{word}|>", "fill": f"<|{word}_fill|>", "ask": f"<{word}>"},
+                {
+                    "start": f"<|begin_{word}|>",
+                    "end": f"<|end_{word}|>",
+                    "fill": f"<|{word}_fill|>",
+                    "ask": f"<{word}>",
+                },
                 {"start": f"<{word}>", "end": f"</{word}>", "fill": f"<{word}_patch>", "ask": "<image>"},
                 {"start": None, "end": None, "fill": f"<|{word}_pad|>", "ask": f"<|{word}_pad|>"},
             )

@@ -105,9 +105,14 @@ def expressions(plan: Second) -> dict[str, object]:
     target = f"config.{n['text']}.hidden_size"
     by = f", by={step}" if plan.merge == "conv" else ""
     name = "nn.Linear" if plan.connector == "direct" else f"{plan.noun}Bridge"
-    built = f"{lm}ForCausalLM(config.{n['text']})" if plan.index % 2 else f"AutoModelForCausalLM.from_config(config.{n['text']})"
+    built = (
+        f"{lm}ForCausalLM(config.{n['text']})"
+        if plan.index % 2
+        else f"AutoModelForCausalLM.from_config(config.{n['text']})"
+    )
     return {
         "vraw": vraw, "vobj": vraw, "eye_code": eye, "bridge_code": f"{name}({source}, {target}{by})", "lm_code": built,
+        "self_step": f"int(self.config.{n['step']})",
         "step": step if plan.skeleton not in ("mixin",) else str(plan.step),
     }  # fmt: skip
 
@@ -154,7 +159,9 @@ def chain(plan: Second) -> list[tuple[str, str, int, int]]:
     return {
         "direct": [("", "linear", m, h)],
         "list": [("steps.0", "linear", m, mid), ("steps.1", "linear", mid, mid), ("steps.2", "linear", mid, h)],
-        "depth": [("net.0", "norm", m, m), ("net.1", "linear", m, h), ("net.3", "linear", h, h), ("net.5", "linear", h, h)],
+        "depth": [
+            ("net.0", "norm", m, m), ("net.1", "linear", m, h), ("net.3", "linear", h, h), ("net.5", "linear", h, h),
+        ],
         "dict": [("parts.norm", "norm", m, m), ("parts.up", "linear", m, mid), ("parts.down", "linear", mid, h)],
     }.get(plan.connector, [])  # fmt: skip
 
@@ -240,7 +247,8 @@ def truth_of(plan: Second) -> Truth:
         "vision_config_key": n["vision"], "text_config_key": n["text"], "tied_embeddings": plan.tied,
         "image_context_token": marks["fill"], "image_context_token_id": ids_of(plan)[str(marks["fill"])],
         "image_start_token": marks["start"], "image_end_token": marks["end"], "image_placeholder": marks["ask"],
-        "pixel_shuffle": SHUFFLES.get(plan.merge), "downsample_ratio": OneOf((1 / plan.step, None)) if blend else 1 / plan.step,
+        "pixel_shuffle": SHUFFLES.get(plan.merge),
+        "downsample_ratio": OneOf((1 / plan.step, None)) if blend else 1 / plan.step,
         "tokens_per_tile": plan.tokens_out, "feature_layer": plan.layer, "native_resolution": False,
         "merge_size": OneOf((None, plan.step)), "image_size": plan.image, "patch_size": plan.patch,
         "image_mean": mean, "image_std": std, "resample": plan.resample,
