@@ -15,6 +15,7 @@ from porter.vllm_tree.tree import Tree
 DEPTH = 3
 LEVELS = 4
 SHOWN = 3
+STRANGERS = 8
 QUIET = ("inv_freq", "position_ids")
 """Buffers that vLLM's loaders pass over by themselves."""
 COMMON_PARTS = frozenset({"weight", "bias", "model"})
@@ -43,6 +44,13 @@ class Placement:
 
 def stored_names(view: View) -> Names:
     """The checkpoint's names; where its layout was not seen, those of the parameters that the repo's code builds."""
+    if "stored_names" not in view.memo:
+        view.memo["stored_names"] = _stored_names(view)
+    found: Names = view.memo["stored_names"]
+    return found
+
+
+def _stored_names(view: View) -> Names:
     tensors = [tensor.name for tensor in view.reading.snapshot.tensors.tensors]
     if tensors:
         return Names(_levels(tensors), "checkpoint", len(tensors))
@@ -119,9 +127,13 @@ class _Placer:
 
     def strangers(self, strange: Counter[str], source: str) -> Iterator[Difference]:
         unit = "tensors" if source == "checkpoint" else "parameters of the repo's code"
-        for where, count in sorted(strange.items()):
+        listed = sorted(strange.items(), key=lambda item: (-item[1], item[0]))
+        for where, count in sorted(listed[:STRANGERS]):
             base = f"{self.held.cls.name} has no place for {where}"
             yield Difference("weights", base, f"{count} {unit} under {where}", "")
+        if len(listed) > STRANGERS:
+            base = f"{self.held.cls.name} has no place for {len(listed) - STRANGERS} more names"
+            yield Difference("weights", base, f"{sum(count for _, count in listed[STRANGERS:])} {unit}", "")
 
     def absent(self, taken: set[tuple[str, ...]], source: str) -> Iterator[Difference]:
         """Modules with weights that the class always builds and for which nothing is stored."""

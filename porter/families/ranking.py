@@ -32,6 +32,7 @@ MODELS = "model_executor/models"
 SHARED = frozenset({"__init__", "config", "registry", "utils", "interfaces", "interfaces_base", "adapters", "vision"})
 SHOWN = 6
 TIES = 6
+MAX_WORDS = 400
 FEW = 4
 """A word that fewer files have than this tells no more: it may be there by chance."""
 
@@ -46,7 +47,7 @@ def nearest(view: View, limit: int = 3) -> tuple[Nearest, ...]:
             files.setdefault(file, entry)
     known = {file: found & wanted for file, found in _with_parts(view.tree, files).items()}
     weights = _weights(wanted, known)
-    total = sum(weights.values())
+    total = math.fsum(weights.values())
     found = [_judged(files[file], file, held, weights, total) for file, held in known.items()] if total else []
     ranked = sorted((item for item in found if item.score > 0), key=lambda item: -item.score)[: limit + TIES]
     held = [words(view.tree, file) for file in files]
@@ -61,12 +62,14 @@ def nearest(view: View, limit: int = 3) -> tuple[Nearest, ...]:
 
 def repo_words(view: View) -> frozenset[str]:
     """Config attributes at every level, and the names of modules: stored ones, and those that the code sets."""
-    found = set(_keys(view.reading.snapshot.config(), MAX_DEPTH))
-    for name in stored_names(view).counts:
-        found.update(part for part in name.split(".")[:-1] if not part.isdigit())
+    found = dict.fromkeys(_keys(view.reading.snapshot.config(), MAX_DEPTH))
     for path, module in view.modules:
         if path and isinstance(module, Instance):
-            found.add(path.rpartition(".")[2])
+            found[path.rpartition(".")[2]] = None
+    for name in stored_names(view).counts:
+        found.update(dict.fromkeys(part for part in name.split(".")[:-1] if not part.isdigit()))
+        if len(found) > MAX_WORDS:
+            break
     base = "transformers/configuration_utils.py"
     usual = identifiers(view.library.code.texts[base]) if base in view.library.code.texts else frozenset()
     return frozenset(word for word in found if word.isidentifier() and len(word) > 2) - GENERAL - usual
@@ -113,4 +116,4 @@ def _judged(
     order = sorted(weights, key=lambda word: (-weights[word], word))
     shared = tuple(word for word in order if word in held)[:SHOWN]
     lacking = tuple(word for word in order if word not in held)[:SHOWN]
-    return Nearest(entry, file, sum(weights[word] for word in held) / total, shared, lacking)
+    return Nearest(entry, file, min(1.0, math.fsum(weights.get(word, 0.0) for word in held) / total), shared, lacking)

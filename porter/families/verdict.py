@@ -15,12 +15,14 @@ from porter.families.mapping import map_of
 from porter.families.native_verdict import LAYOUT_UNSEEN, Native, collisions, compare, registered_match, supported
 from porter.families.quantized import quantized
 from porter.families.ranking import nearest
-from porter.families.shape import absent_code, rule_outs
+from porter.families.shape import missing_line, rule_outs
 from porter.families.view import View
 from porter.vllm_tree.tree import Tree
 
 FORCED: tuple[Level, ...] = ("inherit", "compose")
 SHOWN = 3
+FIRST: dict[Level, int] = {"refuse": 3, "compose": 5}
+"""How many reasons come before the nearest class and the answer about the backend, which everybody asks for."""
 VISUAL_KEYS = (
     "vision_config",
     "visual_config",
@@ -251,7 +253,8 @@ def _refused(case: Case) -> Verdict:
     """Everything that stands in the way, what is stated before what was not found."""
     removed = _removed_line(case)
     blockers = [f"{item.what}: {item.why}" for item in case.blockers]
-    absent = [f"missing code: {line}" for line in absent_code(case.view.reading).values()]
+    missing = missing_line(case.view.reading)
+    absent = [f"missing code: {missing}"] if missing else []
     reasons = [*removed, *blockers, *absent, *(f"{item.what}: {item.why}" for item in _open_parts(case))]
     sure = Confidence.CERTAIN if removed else Confidence.LIKELY
     return Verdict("refuse", sure, tuple(dict.fromkeys(reasons)))
@@ -303,13 +306,13 @@ def _complete(case: Case, verdict: Verdict) -> Verdict:
     if match is None and near:
         blockers = (*case.blockers, *_open_parts(case))
         match = registered_match(case.view, near[0].entry, near[0].score, (), blockers)
+    last: list[str] = []
     if verdict.level in ("refuse", "compose") and near:
         shared = ", ".join(near[0].shared[:4])
-        reasons.append(
-            f"the nearest class to read is {near[0].entry.class_name} in {near[0].file} (both have {shared})"
-        )
-    if verdict.level in ("inherit", "compose", "refuse"):
-        reasons.append(why_not_backend(case.backend))
+        last.append(f"the nearest class to read is {near[0].entry.class_name} in {near[0].file} (both have {shared})")
+    if verdict.level in FORCED or verdict.level == "refuse":
+        last.append(why_not_backend(case.backend))
+    reasons[FIRST.get(verdict.level, len(reasons)) : 0] = last
     others = [item.family for item in case.ranked[1:]] + [item.entry.module for item in near]
     named = {match.family, match.module} if match is not None else set()
     runner_up = next((name for name in others if name not in named), None)

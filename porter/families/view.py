@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from porter.facts.reading import bounded
 from porter.families.base import ReadingLike
@@ -22,6 +23,7 @@ class View:
 
     reading: ReadingLike
     tree: Tree
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def library(self) -> Library:

@@ -89,6 +89,12 @@ def test_a_stored_module_that_the_class_does_not_have_is_not_supported(name: str
     assert any(f"has no place for {where}" in reason for reason in found.reasons), found.reasons
 
 
+def test_very_many_strangers_are_counted_not_listed(tmp_path: Path) -> None:
+    found = verdict(tmp_path, [*STORED, *(f"odd{number}.weight" for number in range(300))])
+    assert sum("has no place for" in reason for reason in found.reasons) < 12
+    assert any("292 more names" in reason for reason in found.reasons)
+
+
 def test_a_module_that_the_class_builds_must_be_stored(tmp_path: Path) -> None:
     found = verdict(tmp_path, [name for name in STORED if not name.startswith("multi_modal_projector")])
     assert found.level != "supported"
