@@ -130,7 +130,7 @@ def test_an_unknown_tower_has_no_kind() -> None:
 def test_shapes_tell_naflex_from_siglip() -> None:
     from porter.facts.layout_towers import kind_of_part
 
-    shaped: dict[str, tuple[int, ...]] = {name: (8, 8) for name in names_of("siglip")}
+    shaped: dict[str, tuple[int, ...]] = dict.fromkeys(names_of("siglip"), (8, 8))
     assert kind_of_part(part(layout_of(shaped), "tower"), None) == "siglip2"
     shaped["tower.embeddings.patch_embedding.weight"] = (8, 3, 14, 14)
     assert kind_of_part(part(layout_of(shaped), "tower"), None) == "siglip"
