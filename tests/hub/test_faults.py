@@ -49,7 +49,7 @@ class Porter:
         limit = None if size is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
         done = subprocess.run(
             [*prefix, sys.executable, "-c", IMPATIENT, *arguments, "--vllm", str(self.tree), "--quiet"],
-            env={**kept, **self.hub.environment(self.home), "PYTHONPATH": str(ROOT)},
+            env={**kept, **self.hub.environment(self.home), "PYTHONPATH": str(ROOT), "TMPDIR": str(self.home.parent)},
             cwd=self.home.parent, capture_output=True, text=True, timeout=120, check=False, preexec_fn=limit,
         )  # fmt: skip
         return done.returncode, done.stdout, done.stderr
