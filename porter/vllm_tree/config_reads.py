@@ -246,6 +246,8 @@ class _Reader(ast.NodeVisitor):
 
     def follow(self, node: ast.Call) -> None:
         """Read the class or function that is called with a config as an argument."""
+        if not any(self.is_config(value) for value in (*node.args, *(keyword.value for keyword in node.keywords))):
+            return
         target = self.target(node.func)
         if target is None:
             return
@@ -273,6 +275,10 @@ class _Reader(ast.NodeVisitor):
         if isinstance(found.node, ast.ClassDef):
             return read_class(home, found.node)
         return _Function(name, home, found.node) if isinstance(found.node, ast.FunctionDef) else None
+
+    def is_config(self, value: ast.expr) -> bool:
+        path = self.path(value)
+        return path is not None and _is_config(path)
 
     def bound(self, node: ast.Call, positional: list[str]) -> dict[str, ConfigPath]:
         """Parameter name → config path, for the arguments that are whole configs."""
