@@ -29,12 +29,12 @@ CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 def language_module(code: CodeReading) -> tuple[str, Instance | Layer] | None:
     """The module that is the language model: a causal LM that the code builds, at the shortest path."""
-    for path, module in code.modules():
+    for path, module in code.modules(blocks=False):
         name = module.cls.dotted if isinstance(module, Layer) else module.cls.name
         causal = name.rsplit(".", 1)[-1].endswith(CAUSAL) or "AutoModelForCausalLM" in name
         if path and causal:
             return path, module
-    for path, module in code.modules():
+    for path, module in code.modules(blocks=False):
         if path and isinstance(module, Layer) and module.cls.name.endswith("Model") and "ision" not in module.cls.name:
             config = config_of(module)
             if config is not None and read_value(code.run, config, ("vocab_size",)) is not None:

@@ -9,10 +9,11 @@ import pytest
 from porter.vllm_tree.tree import PackageTexts
 
 
-@pytest.mark.parametrize(
-    "path", ["vllm/../outside.py", "vllm//../outside.py", "vllm/a/../../outside.py", "vllm//etc/passwd", f"vllm/{'a' * 9000}.py"]
-    + ["vllm/a\0.py", "vllm/\ud800.py", f"vllm/{'é' * 200}.py", "vllm/.", "vllm/", "outside.py"],
-)  # fmt: skip
+OUTSIDE = ("vllm/../outside.py", "vllm//../outside.py", "vllm/a/../../outside.py", "vllm//etc/passwd", "outside.py")
+NO_NAMES = (f"vllm/{'a' * 9000}.py", f"vllm/{'é' * 200}.py", "vllm/a\0.py", "vllm/\ud800.py", "vllm/.", "vllm/")
+
+
+@pytest.mark.parametrize("path", [*OUTSIDE, *NO_NAMES])
 def test_a_path_that_is_no_file_of_the_package(path: str, tmp_path: Path) -> None:
     (tmp_path / "vllm").mkdir()
     (tmp_path / "outside.py").write_text("x = 1")
