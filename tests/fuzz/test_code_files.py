@@ -70,9 +70,10 @@ def test_hostile_code_in_a_model_file(name: str, tmp_path: Path) -> None:
     for path in (tmp_path / "repo").glob("*.py"):
         text = path.read_text(encoding="utf-8")
         path.write_bytes(AROUND[name](text).encode("utf-8", "surrogatepass"))
-    porter("inspect", str(tmp_path / "repo"), "--offline", case=tmp_path)
-    target = str(tmp_path / "port")
-    porter("new-model", str(tmp_path / "repo"), "--plugin", target, "--dry-run", "--json", "--offline", case=tmp_path)
+    repo, target = str(tmp_path / "repo"), str(tmp_path / "port")
+    ways = (("inspect", repo), ("new-model", repo, "--plugin", target, "--dry-run", "--json"))
+    porter(*ways[sorted(AROUND).index(name) % 2], "--offline", case=tmp_path)
+    assert not (tmp_path / "port").exists()
 
 
 EXPRESSIONS = (
@@ -132,7 +133,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [EXAMPLE, *(variant(name).build(root / name) for name in BASES)]
 
 
-@examples(30)
+@examples(8)
 @given(st.data())
 def test_programs_with_anything_in_any_place(bases: list[Path], data: st.DataObject) -> None:
     with case(data.draw(st.sampled_from(bases))) as folder:

@@ -17,9 +17,10 @@ from tests.fuzz.command import Ran, porter
 from tests.fuzz.guard import CANARY
 from tests.fuzz.hostile import NUMBERS, SPELL, STRINGS, paths_in, put, structures
 from tests.fuzz.test_generated import check_port
-from tests.fuzz.test_json_files import EXAMPLE, case, examples
+from tests.fuzz.test_json_files import EXAMPLE, LONGER, case, examples
 
 pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="this interpreter has no vLLM")
+STEP = 2 if LONGER == 1 else 1
 WORDS = tuple(text for text in STRINGS if "\0" not in text)
 """A command line can hold no NUL."""
 
@@ -39,7 +40,7 @@ def as_option(name: str, value: object) -> str:
     return f"{name}={value if isinstance(value, str) else json.dumps(value)}"
 
 
-@examples(15)
+@examples(6)
 @given(st.data())
 def test_any_value_of_any_fact(data: st.DataObject) -> None:
     with case(EXAMPLE) as folder:
@@ -54,7 +55,7 @@ def test_any_value_of_any_fact(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     "fact", ["image_context_token", "image_start_token", "image_placeholder", "license", "resize_scheme"]
 )
-@pytest.mark.parametrize("index", range(0, len(WORDS), 16))
+@pytest.mark.parametrize("index", range(0, len(WORDS), STEP * 16))
 def test_hostile_texts_that_are_believed(fact: str, index: int, tmp_path: Path) -> None:
     """A text that is given is used as it is, and stays a text in everything that is generated."""
     shutil.copytree(EXAMPLE, tmp_path / "repo")
@@ -70,7 +71,7 @@ TOML = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("index", range(len(TOML)))
+@pytest.mark.parametrize("index", range(0, len(TOML), STEP))
 def test_facts_files(index: int, tmp_path: Path) -> None:
     shutil.copytree(EXAMPLE, tmp_path / "repo")
     path = tmp_path / "facts.toml"
@@ -109,7 +110,7 @@ FOLDERS = (
 )
 
 
-@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize("name", FOLDERS[::STEP])
 def test_names_of_folders(name: str, tmp_path: Path) -> None:
     """The repo's folder and the target's are named by others too."""
     repo, target = tmp_path / "in" / name, tmp_path / "out" / name
@@ -121,7 +122,7 @@ def test_names_of_folders(name: str, tmp_path: Path) -> None:
     check_port(target)
 
 
-@examples(15)
+@examples(6)
 @given(st.data())
 def test_a_manifest_that_someone_changed(written: Path, data: st.DataObject) -> None:
     """porter.json is a file like any other: no value in it makes porter write or remove anything elsewhere."""

@@ -85,7 +85,7 @@ def changed(data: st.DataObject, value: Any) -> Any:
     return put(value, where, data.draw(VALUES))
 
 
-@examples(40)
+@examples(16)
 @given(st.data())
 def test_any_value_in_any_place(bases: list[Path], data: st.DataObject) -> None:
     with case(data.draw(st.sampled_from(bases))) as folder:
@@ -106,7 +106,7 @@ def command(data: st.DataObject, folder: Path) -> None:
     assert not target.exists()
 
 
-@examples(20)
+@examples(12)
 @given(st.data())
 def test_text_that_is_no_json(bases: list[Path], data: st.DataObject) -> None:
     with case(data.draw(st.sampled_from(bases))) as folder:

@@ -8,7 +8,6 @@ import pytest
 
 from porter.vllm_tree.tree import PackageTexts
 
-
 OUTSIDE = ("vllm/../outside.py", "vllm//../outside.py", "vllm/a/../../outside.py", "vllm//etc/passwd", "outside.py")
 NO_NAMES = (f"vllm/{'a' * 9000}.py", f"vllm/{'é' * 200}.py", "vllm/a\0.py", "vllm/\ud800.py", "vllm/.", "vllm/")
 
