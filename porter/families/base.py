@@ -148,6 +148,8 @@ class Verdict:
     backend: tuple[Condition, ...] = ()
     nearest: tuple[Nearest, ...] = ()
     config_map: Fact | None = None
+    trust: bool = False
+    """Serving runs code of the repo."""
 
     def to_json(self) -> JSONObject:
         return {

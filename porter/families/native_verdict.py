@@ -136,6 +136,17 @@ def native_reasons(native: Native, view: View) -> Iterator[str]:
     yield from collisions(view)
 
 
+def needs_trust(view: View) -> bool:
+    """Whether serving runs the repo's code: its config class, where neither vLLM nor transformers has one for the
+    model_type, or its tokenizer. A processor is not counted: most classes of a tree bring their own."""
+    model_type = view.reading.facts.value("model_type")
+    known = isinstance(model_type, str) and (
+        model_type in config_registry(view.tree).classes or model_type in view.library.configs
+    )
+    keys = {item.key for item in view.reading.snapshot.auto_map}
+    return ("AutoConfig" in keys and not known) or "AutoTokenizer" in keys
+
+
 def collisions(view: View) -> Iterator[str]:
     """A model_type for which vLLM puts a config class of its own in place of the repo's."""
     model_type = view.reading.facts.value("model_type")

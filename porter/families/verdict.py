@@ -12,7 +12,15 @@ from porter.families.backend import Backend, backend_conditions
 from porter.families.base import Blocker, Level, Match, ReadingLike, Verdict, used_guesses
 from porter.families.compose import Composition, composition
 from porter.families.mapping import map_of
-from porter.families.native_verdict import LAYOUT_UNSEEN, Native, collisions, compare, registered_match, supported
+from porter.families.native_verdict import (
+    LAYOUT_UNSEEN,
+    Native,
+    collisions,
+    compare,
+    needs_trust,
+    registered_match,
+    supported,
+)
 from porter.families.quantized import quantized
 from porter.families.ranking import nearest
 from porter.families.shape import missing_line, rule_outs
@@ -112,7 +120,7 @@ def decide(reading: ReadingLike, tree: Tree, ported: frozenset[str] = frozenset(
     verdict = next(found for judge in JUDGES if (found := judge(case)) is not None)
     if wish is not None and wish.level is not None:
         verdict = _forced(case, verdict, wish.level)
-    return _complete(case, verdict)
+    return replace(_complete(case, verdict), trust=needs_trust(case.view))
 
 
 def rank(reading: ReadingLike, tree: Tree) -> list[Match]:

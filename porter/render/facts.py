@@ -9,7 +9,7 @@ from porter.console import Console
 from porter.facts.model import Confidence, Fact, ModelFacts
 from porter.jsontypes import JSON
 from porter.overrides import DERIVED
-from porter.render.words import set_option, short, source, words
+from porter.render.words import set_option, short, short_source, source, words
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Tokens": (
@@ -58,7 +58,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "auto_map",
         "config_map",
         "python_dependencies",
+        "dependencies_in_tree",
         "transformers_range",
+        "transformers_in_tree",
         "license",
     ),
 }
@@ -100,7 +102,8 @@ def fact_rows(facts: ModelFacts, *, verbose: bool = False) -> Iterator[Sequence[
             yield (title,)
         for fact in known:
             value = words(fact, 400) if verbose else words(fact)
-            yield f"  {fact.name}", value, fact.confidence.value, source(fact)
+            read = source(fact) if verbose else short_source(fact)
+            yield f"  {fact.name}", value, fact.confidence.value, read
 
 
 def unknown_lines(facts: ModelFacts) -> Iterator[str]:

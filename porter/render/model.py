@@ -93,18 +93,14 @@ def next_command(result: ModelResult) -> str:
     repo = result.reading.snapshot.repo
     name = quoted(repo.folder or repo.id)
     options = f" --revision {repo.commit}" if repo.commit and not repo.local else ""
-    options += " --trust-remote-code" if has_own_config(result) else ""
+    options += " --trust-remote-code" if result.verdict.trust else ""
     if result.verdict.level == "supported":
         return f"vllm serve {name}{options}"
     if result.verdict.level == "transformers-backend":
         return f"vllm serve {name}{options} --model-impl transformers"
-    return f"porter new-model {name}" if result.verdict.level in PORTED else ""
-
-
-def has_own_config(result: ModelResult) -> bool:
-    """Whether the repo's config class is its own code, which vLLM runs unless it has a class of its own for it."""
-    entries = result.facts.value("auto_map")
-    return isinstance(entries, dict) and "AutoConfig" in entries
+    if result.verdict.level == "compose":
+        return f"porter inspect {name} --json  # the parts; this porter writes inherit ports only"
+    return f"porter new-model {name}" if result.verdict.level == "inherit" else ""
 
 
 def show_questions(console: Console, result: ModelResult) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from porter.console import Branch
 from porter.facts.model import Confidence, Fact, ModelFacts
 from porter.jsontypes import JSON, JSONObject
-from porter.render.words import counted, short, source
+from porter.render.words import counted, short, short_source
 
 OTHER_ROLES = ("head", "extra", "side")
 TOWER = ("kind", "class", "hidden_size", "layers", "heads", "patch_size")
@@ -25,7 +25,7 @@ def parts(facts: ModelFacts, *, verbose: bool = False) -> Branch:
     towers = facts["vision_tower"]
     values = towers.value if isinstance(towers.value, list) and towers.value else [None]
     children: list[Branch] = [
-        *(part("tower", towers, value, TOWER, groups.get("tower", [])) for value in values),
+        *(part("tower", towers, value, TOWER, of_tower(value, groups.get("tower", []))) for value in values),
         *image_path(facts["feature_path"]),
         part("connector", facts["connector"], facts.value("connector"), ("kind",), groups.get("connector", [])),
         part(
@@ -52,6 +52,15 @@ def by_role(facts: ModelFacts) -> Mapping[str, list[JSONObject]]:
         if isinstance(group, dict):
             found.setdefault(str(group.get("role")), []).append(group)
     return found
+
+
+def of_tower(value: JSON, groups: list[JSONObject]) -> list[JSONObject]:
+    """The groups below a tower's prefix, or around it; all of them where that tells none apart."""
+    prefix = value.get("prefix") if isinstance(value, dict) else None
+    if not isinstance(prefix, str) or not prefix:
+        return groups
+    places = [(f"{prefix}.", f"{group.get('prefix')}.", group) for group in groups]
+    return [group for own, place, group in places if place.startswith(own) or own.startswith(place)] or groups
 
 
 def part(title: str, fact: Fact, value: JSON, keys: tuple[str, ...], groups: list[JSONObject]) -> Branch:
@@ -92,7 +101,7 @@ def group_label(group: JSONObject) -> str:
 def doubt(fact: Fact) -> str:
     """The source of a part, with its confidence where that is not certain."""
     sure = "" if fact.confidence is Confidence.CERTAIN else f"{fact.confidence.value}; "
-    read = source(fact)
+    read = short_source(fact)
     return f"  ({sure}{read})" if read or sure else ""
 
 

@@ -12,6 +12,8 @@ from porter.overrides import KINDS
 
 CELL = 40
 FORMULA = 120
+PLACE, KEY = 40, 12
+"""Columns of a source, and of the key in it that are always left."""
 DIGITS = 4
 PLACEHOLDERS = {str: "TEXT", int: "NUMBER", float: "NUMBER", bool: "true|false", list: "JSON", dict: "JSON"}
 
@@ -87,6 +89,19 @@ def _config_map(value: JSON) -> str:
     return f"{len(found)} attributes" + (f", {lost} MISSING" if lost else "")
 
 
+def _in_tree(value: JSON) -> str:
+    """`einops (common.txt:44), timm not`."""
+    found = value.items() if isinstance(value, dict) else ()
+    return ", ".join(f"{name} ({short(place)})" if place else f"{name} not" for name, place in found) or "none"
+
+
+def _library(value: JSON) -> str:
+    if not isinstance(value, dict):
+        return short(value)
+    inside = {"true": ", inside the range", "false": ", outside the range"}.get(json.dumps(value.get("in_range")), "")
+    return f"{short(value.get('version'))}{inside}"
+
+
 def _tables(value: JSON) -> list[JSONObject]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
@@ -94,6 +109,8 @@ def _tables(value: JSON) -> list[JSONObject]:
 WORDS: Mapping[str, Callable[[JSON], str]] = {
     "auto_map": _auto_map,
     "buffers": _buffers,
+    "dependencies_in_tree": _in_tree,
+    "transformers_in_tree": _library,
     "config_map": _config_map,
     "image_separators": _separators,
     "quantization": _quantization,
@@ -116,3 +133,17 @@ def source(fact: Fact) -> str:
     place = f"{first.file}: {first.where}".rstrip(": ").replace(": line ", ":") if first is not None else ""
     why = fact.note if fact.confidence.value == "guess" else ""
     return "; ".join(part for part in (place, why) if part)
+
+
+def short_source(fact: Fact) -> str:
+    """The same for a table cell: the file by its own name, and of a long key the end."""
+    if not fact.evidence:
+        return source(fact)
+    first = fact.evidence[0]
+    file = first.file.rpartition("/")[2].removesuffix(".json")
+    line = first.where.removeprefix("line ")
+    room = max(PLACE - len(file) - 2, KEY)
+    key = first.where if len(first.where) <= room else f"…{first.where[1 - room :]}"
+    place = f"{file}:{line}" if line != first.where else f"{file}: {key}".rstrip(": ")
+    why = fact.note if fact.confidence.value == "guess" else ""
+    return "; ".join(part for part in (short(place, 2 * PLACE), why) if part)

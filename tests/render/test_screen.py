@@ -19,7 +19,7 @@ from porter.families.base import Blocker, Condition, Level, Match, Verdict
 from porter.hub.snapshot import RepoRef, Snapshot
 from porter.jsontypes import JSON
 from porter.render.model import next_command, show_inspect
-from porter.render.words import quoted, set_option, short
+from porter.render.words import quoted, set_option, short, short_source, words
 
 TOWER: JSON = [{"kind": "siglip", "class": "Eye", "prefix": "vit", "hidden_size": 1152, "layers": 27, "native": None}]
 CONNECTOR: JSON = {
@@ -119,7 +119,7 @@ def test_a_tower_that_only_its_tensors_tell(capsys: pytest.CaptureFixture[str]) 
 
 def test_known_facts_have_their_source_and_unknown_ones_one_line_per_group(capsys: pytest.CaptureFixture[str]) -> None:
     lines = screen(capsys, None)
-    assert any(line.split() == ["image_size", "448", "certain", "config.json:", "image_size"] for line in lines)
+    assert any(line.split() == ["image_size", "448", "certain", "config:", "image_size"] for line in lines)
     assert any(line.split()[:3] == ["image_context_token", "<ctx>", "guess"] for line in lines)
     assert sum(line.startswith("unknown (Image): ") for line in lines) == 1
     assert not any(line.strip().startswith("patch_size") for line in lines)
@@ -248,6 +248,42 @@ def test_why_something_is_unknown_is_for_who_asks(capsys: pytest.CaptureFixture[
     assert "no file states it" not in "\n".join(screen(capsys, None, unread))
 
 
-def test_a_repo_with_a_config_class_of_its_own_needs_trust_to_be_served() -> None:
-    entry: JSON = {"AutoConfig": {"repo": None, "file": "c.py", "class": "C", "found": True}}
-    assert next_command(result_of(verdict_of("supported"), fact("auto_map", entry))).endswith(" --trust-remote-code")
+def test_a_repo_whose_code_would_run_needs_trust_to_be_served() -> None:
+    for trust in (True, False):
+        command = next_command(result_of(replace(verdict_of("supported"), trust=trust)))
+        assert command.endswith(" --trust-remote-code") is trust
+
+
+def test_each_tower_has_its_own_tensors(capsys: pytest.CaptureFixture[str]) -> None:
+    towers: JSON = [{"kind": "sam", "prefix": "model.sam"}, {"kind": "clip", "prefix": "model.vit"}]
+    groups: JSON = [
+        {"prefix": "model.sam", "role": "tower", "tensors": 3},
+        {"prefix": "model.vit", "role": "tower", "tensors": 5},
+    ]
+    text = "\n".join(screen(capsys, None, fact("vision_tower", towers), fact("weights_layout", {"groups": groups})))
+    assert "tower: sam  [model.sam.*, 3 tensors]" in text
+    assert "tower: clip  [model.vit.*, 5 tensors]" in text
+
+
+@pytest.mark.parametrize(
+    ("file", "where", "shown"),
+    [
+        ("model_executor/models/internvl.py", "line 601", "internvl.py:601"),
+        ("config.json", "vision_config.patch_size", "config: vision_config.patch_size"),
+        ("tokenizer_config.json", "added_tokens_decoder.152066", "tokenizer_config: …tokens_decoder.152066"),
+        ("README.md or LICENSE", "", "README.md or LICENSE"),
+    ],
+)
+def test_a_source_fits_its_cell(file: str, where: str, shown: str) -> None:
+    assert short_source(Fact("x", 1, Confidence.CERTAIN, (Evidence(file, where, ""),))) == shown
+
+
+def test_what_the_tree_has_of_what_the_code_needs() -> None:
+    needs: JSON = {"einops": "common.txt:44", "timm": None}
+    assert words(Fact("dependencies_in_tree", needs, Confidence.LIKELY)) == "einops (common.txt:44), timm not"
+    range_of: JSON = {"version": "5.19.0", "in_range": False}
+    assert words(Fact("transformers_in_tree", range_of, Confidence.LIKELY)) == "5.19.0, outside the range"
+
+
+def test_what_this_porter_cannot_write_is_not_the_next_step() -> None:
+    assert "new-model" not in next_command(result_of(verdict_of("compose")))
