@@ -152,9 +152,8 @@ class _Reading:
         rows = tuple(_own_rows(network))
         heads = [row for row in _head_rows(network) if row.path not in self.language_rows]
         kind = found.kind.name if found is not None else None
-        prefix = causal_prefix(network, heads)
         extra = found.layer_extra if found is not None else ()
-        yield Part(prefix, "language_model", kind, rows, network, found, extra)
+        yield Part(_causal_prefix(network), "language_model", kind, rows, network, found, extra)
         if heads:
             yield Part(_common(heads), "head", None, tuple(heads))
 
@@ -258,7 +257,7 @@ def _head_rows(network: Network) -> list[Row]:
     return []
 
 
-def causal_prefix(network: Network, heads: list[Row]) -> Path:
+def _causal_prefix(network: Network) -> Path:
     """The module that is the causal LM: the one that holds the network and nothing else but its head."""
     root, parent = network.root, network.root.parent
     if parent is None or parent.parent is None:

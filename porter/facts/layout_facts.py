@@ -35,7 +35,7 @@ def layout_of(configs: Configs) -> Layout:
         inner = plain(value) if value is not None else None
         return inner if isinstance(inner, int) and not isinstance(inner, bool) else None
 
-    hints = Hints(number(LAYERS), number(HIDDEN), number(("vocab_size",)), foreign_words(configs.snapshot))
+    hints = Hints(number(LAYERS), number(HIDDEN), foreign_words(configs.snapshot))
     return read_layout(configs.snapshot.tensors, hints, index=index_file(configs.snapshot))
 
 

@@ -22,7 +22,6 @@ class Hints:
 
     text_layers: int | None = None
     text_width: int | None = None
-    vocab_size: int | None = None
     foreign: frozenset[str] = frozenset()
 
 

@@ -10,7 +10,7 @@ from porter.facts.layout_rows import Row
 from porter.facts.model import Evidence
 from porter.facts.towers import CLASS_TOKENS
 from porter.facts.word_lists import words
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSONObject
 
 NO_CLASS_TOKEN = words(
     "siglip siglip2 siglip_navit moonvit qwen2_vl qwen2_5_vl qwen3_vl pixtral sam convnext swin davit glm4v"
@@ -118,11 +118,3 @@ def seen_in(part: Part) -> str:
     modules = dict.fromkeys(".".join(row.module[inside:]) for row in part.rows if len(row.module) > inside)
     shown = [name for name in modules if name][:8]
     return f"its layers hold {', '.join(shown)}" if shown else "no layers were recognised"
-
-
-def names_conflict(notes: tuple[str, ...]) -> bool:
-    return any("says" in note for note in notes)
-
-
-def tower_json(values: list[JSONObject]) -> JSON:
-    return list(values) if values else None

@@ -71,7 +71,7 @@ def token_facts(configs: Configs, others: list[Instance]) -> list[Fact]:
     context = _context(sources)
     token = context.value if isinstance(context.value, str) else None
     sources.template = template_placeholder(configs.snapshot, token)
-    placeholder = _placeholder(sources, context)
+    placeholder = _placeholder(sources)
     return [
         _same_as_placeholder(context, placeholder),
         _id_fact(sources, context),
@@ -268,7 +268,7 @@ def _stated_tag(sources: Sources, name: str, stated: list[Stated]) -> Fact:
     return Fact(name, token, sure, (*evidence(first.sources), *sources.vocabulary.shown(token or "")), note=note)
 
 
-def _placeholder(sources: Sources, context: Fact) -> Fact:
+def _placeholder(sources: Sources) -> Fact:
     """What a prompt has where an image goes: seen in code, else what the chat template writes, else what is
     stated."""
     name, pattern, template = "image_placeholder", sources.pattern, sources.template

@@ -105,7 +105,7 @@ def subject_of(view: View) -> Subject:
     entry = next((item for item in reading.snapshot.auto_map if _is_model(item)), None)
     remote = native is None
     model = _lineage(library, library.code, native) if native is not None else _remote(reading, library, entry)
-    base, base_unread = _base(reading, library, architecture) if not remote else _remote_base(reading, library)
+    base, base_unread = _base(library, architecture) if not remote else _remote_base(reading, library)
     processor, unread = _processor(reading, library)
     listed = view.entry
     sets_text, config_read = _config_class(reading, library)
@@ -131,7 +131,7 @@ def _remote(reading: ReadingLike, library: Library, entry: AutoMapEntry | None) 
     return _lineage(library, run.code, (cls.file, cls.node)) if cls is not None else None
 
 
-def _base(reading: ReadingLike, library: Library, architecture: str) -> tuple[Lineage | None, str]:
+def _base(library: Library, architecture: str) -> tuple[Lineage | None, str]:
     """The class that `AutoModel` builds for the config: transformers' own table by model_type."""
     table = library.table("MODEL_MAPPING_NAMES")
     for model_type in library.model_types(architecture):

@@ -144,7 +144,6 @@ class PortSpec:
     tokens: TokenSpec
     tiling: Mapping[str, Source]
     video: bool
-    patch_size: Source
     pixels: PixelSpec | None = None
     tower: TowerSpec | None = None
     connector: tuple[str, ...] = ()

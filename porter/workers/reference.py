@@ -224,7 +224,7 @@ class Reference:
 
     def step(self, inputs: preprocess.Inputs) -> Any:
         """A function ids -> logits. Text alone goes to the language model when the whole cannot do without an image."""
-        inner = submodule(self.model, (self.facts.get("language_model") or {}).get("prefix"))
+        inner = self.language_model()
 
         def whole(ids: Any) -> Any:
             return forward(self.model, ids, inputs.tensors)

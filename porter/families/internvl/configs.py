@@ -208,10 +208,18 @@ def config_spec(
     layer = attributes.get("select_layer")
     from_end = not (layer is not None and isinstance(layer.value, int) and layer.value >= 0)
     return ConfigSpec(
-        str(reading.facts.value("model_type") or ""), vision, text, renames, defaults, forced, computed, from_end,
-        tied if isinstance(tied, bool) else None, isinstance(tied, bool) and _tie_conflict(reading, text, tied),
-        bool(AMBIGUOUS & set(config)),
-    )  # fmt: skip
+        model_type=str(reading.facts.value("model_type") or ""),
+        vision=vision,
+        text=text,
+        renames=renames,
+        defaults=defaults,
+        forced=forced,
+        computed=computed,
+        feature_layer_from_end=from_end,
+        tie=tied if isinstance(tied, bool) else None,
+        tie_conflict=isinstance(tied, bool) and _tie_conflict(reading, text, tied),
+        ambiguous_text=bool(AMBIGUOUS & set(config)),
+    )
 
 
 def _tie_conflict(reading: ReadingLike, text: SubConfig, tied: bool) -> bool:

@@ -12,7 +12,7 @@ from porter.families.internvl.configs import config_spec
 from porter.families.internvl.judge import judge
 from porter.families.internvl.judgement import Judgement
 from porter.planning.names import names_for
-from porter.planning.spec import BaseSpec, PortSpec, Source, TokenSpec
+from porter.planning.spec import BaseSpec, PortSpec, TokenSpec
 from porter.vllm_tree.contract import read_contract
 from porter.vllm_tree.registry import architectures
 from porter.vllm_tree.tree import Tree
@@ -106,7 +106,6 @@ def _spec(family: str, judged: Judgement, reading: ReadingLike, rules: NameRules
         tokens=TokenSpec(judged.tokens, judged.placeholder),
         tiling=tiling,
         video=judged.video,
-        patch_size=Source("config", reading.facts.value("patch_size"), "patch_size"),
         pixels=judged.pixels,
         tower=judged.tower,
         connector=judged.connector_code,
