@@ -4,6 +4,7 @@ features go."""
 from __future__ import annotations
 
 import ast
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -41,16 +42,16 @@ class CodeReading:
         `blocks`: also what stands in lists, such as the many equal blocks of a tower."""
         if self.model is None:
             return
-        stack: list[tuple[str, object, int]] = [("", self.model, 0)]
+        queue: deque[tuple[str, object, int]] = deque([("", self.model, 0)])
         count = 0
-        while stack and count < MAX_MODULES:
-            path, module, depth = stack.pop(0)
+        while queue and count < MAX_MODULES:
+            path, module, depth = queue.popleft()
             count += 1
             if isinstance(module, (Instance, Layer)):
                 yield path, module
-                if depth < 8 and (blocks or module.cls.name != "ModuleList"):
+                if depth < 8 and len(queue) < MAX_MODULES and (blocks or module.cls.name != "ModuleList"):
                     inner = children(self.run, module)
-                    stack.extend((f"{path}.{name}" if path else name, child, depth + 1) for name, child in inner)
+                    queue.extend((f"{path}.{name}" if path else name, child, depth + 1) for name, child in inner)
 
 
 def read_code(snapshot: Snapshot) -> CodeReading:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from porter.facts.code import TOO_LARGE, CodeReading, read_code
+from porter.facts.code import TOO_LARGE, CodeReading, json_config, read_code
 from porter.facts.configs import PREPROCESSING, Configs, Found, Scope, evidence, json_only, resolved, split_configs
 from porter.facts.conflicts import config_conflicts
 from porter.facts.decoding import decoding_facts
@@ -31,13 +31,15 @@ from porter.facts.synonyms import HIDDEN
 from porter.facts.ties import tie_fact
 from porter.facts.tokens import token_facts
 from porter.facts.tower_settings import tower_settings
-from porter.facts.towers import config_of, read_value
+from porter.facts.towers import TowerReading, config_of, read_value
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
 from porter.source.interpreter import Stop
-from porter.source.values import plain
+from porter.source.values import Instance, LibraryConfig, Val, from_json, plain
 
 MIN_BUDGET = 60_000
+LAST_STEPS = 3_000
+"""What each part may still spend when code has used up all: enough for facts that need little of it."""
 T = TypeVar("T")
 FROM_FACTS = {"downsample_ratio": "downsample_ratio", "ps_version": "pixel_shuffle", "select_layer": "feature_layer"}
 FACT_OF = {
@@ -124,6 +126,7 @@ def readable(fact: Fact) -> Fact:
 def bounded(code: CodeReading, step: Callable[[], T]) -> T | None:
     """One step of reading with steps left to spend; None, and a problem line, when the code outlasts them."""
     code.run.budget = max(code.run.budget, MIN_BUDGET)
+    code.run.left = max(code.run.left, LAST_STEPS)
     try:
         return step()
     except (Stop, RecursionError):
@@ -140,8 +143,7 @@ def feature_path(configs: Configs) -> FeaturePath | None:
     path = read_features(configs.code, image_size, text_width if isinstance(text_width, int) else None)
     if path is None:
         return None
-    if path.tower.config is not None:
-        configs.vision = path.tower.config
+    configs.vision = tower_scope(configs, path.tower) or configs.vision
     settings = tower_settings(configs.code.run, path.tower)
     configs.layers = {name: Found(plain(value), value.src) for name, value in settings.items() if value.known}
     for name in ("patch_size",):
@@ -149,6 +151,20 @@ def feature_path(configs: Configs) -> FeaturePath | None:
         if value is not None:
             configs.known[name] = Found(plain(value), value.src)
     return path
+
+
+def tower_scope(configs: Configs, tower: TowerReading) -> Val | None:
+    """The config object that a tower was built with, or the one that its numbers were taken from."""
+    given = tower.config
+    if given is not None and isinstance(given.value, (Instance, LibraryConfig)):
+        return given
+    places = [src.where for value in tower.values.values() for src in value.src if src.file == "config.json"]
+    heads = [place.rpartition(".")[0] for place in places if "[" not in place]
+    head = max(set(heads), key=heads.count) if heads else ""
+    found = from_json(configs.snapshot.config(), "config.json")
+    for name in head.split(".") if head else ():
+        found = found.value[name] if isinstance(found.value, dict) and name in found.value else Val(None)
+    return Val(json_config(found.value), found.src) if head and isinstance(found.value, dict) else None
 
 
 def part_facts(configs: Configs, path: FeaturePath | None) -> list[Fact]:

@@ -51,7 +51,9 @@ def _followed(run: Interpreter, function: Function, given: dict[str, Val]) -> li
     except (Stop, RecursionError):
         run.notes.append(Src(function.file, f"line {function.node.lineno}", "too long to follow"))
     run.budget = before - (start - max(run.budget, 0))
-    found = [_pattern(pieces, place, run.replacements) for pieces, place in run.pieces]
+    looped = [pieces.parts for pieces, _ in run.pieces if pieces.looped]
+    whole = [(pieces, place) for pieces, place in run.pieces if pieces.looped or pieces.parts not in looped]
+    found = [_pattern(pieces, place, run.replacements) for pieces, place in whole]
     return [pattern for pattern in found if pattern is not None]
 
 
@@ -119,19 +121,20 @@ def _builds_text(node: ast.FunctionDef) -> bool:
 
 
 def _pattern(pieces: Pieces, place: Src, replacements: list[tuple[str, list[Val], Src]]) -> Pattern | None:
-    repeats = [index for index, part in enumerate(pieces.parts) if isinstance(part, Repeat)]
+    parts = pieces.inside()
+    repeats = [index for index, part in enumerate(parts) if isinstance(part, Repeat)]
     if len(repeats) != 1:
         return None
     index = repeats[0]
-    repeat = pieces.parts[index]
+    repeat = parts[index]
     if not isinstance(repeat, Repeat) or not isinstance(repeat.token.value, str):
         return None
-    before = list(reversed(_known(list(reversed(pieces.parts[:index])))))
-    after = _known(list(pieces.parts[index + 1 :]))
+    before = list(reversed(_known(list(reversed(parts[:index])))))
+    after = _known(list(parts[index + 1 :]))
     start, end = "".join(part.value for part in before), "".join(part.value for part in after)
     sources = (*repeat.token.src[:2], place, *(source for part in (*before, *after) for source in part.src[:1]))
     whole = any(len(args) > 1 and args[1].value == pieces for _, args, _ in replacements)
-    known = len(before) + len(after) + 1 == len(pieces.parts)
+    known = len(before) + len(after) + 1 == len(parts)
     return Pattern(repeat.token.value, start, end, _placeholder(pieces, replacements), sources, whole and known)
 
 

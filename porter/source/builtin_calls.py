@@ -51,11 +51,11 @@ def _wrapped(result: Any) -> Any:
     return result
 
 
-def _bounded_range(*args: int) -> list[int]:
+def _bounded_range(*args: int) -> range:
     numbers = range(*args)
     if len(numbers) > 100_000:
         raise ValueError("range")
-    return list(numbers)
+    return numbers
 
 
 def _product(items: list[Any]) -> Any:

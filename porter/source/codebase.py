@@ -6,6 +6,7 @@ import ast
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeVar, Union
 
 from porter.source.parsing import parse
@@ -227,6 +228,7 @@ def where(node: ast.AST) -> str:
     return f"line {getattr(node, 'lineno', 1)}"
 
 
+@lru_cache(maxsize=16_384)
 def snippet(node: ast.AST, limit: int = 120) -> str:
     """The node's source on one line, cut at `limit` characters."""
     try:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from porter.source.inside import Inside
 
 MAX_TURNS = 2_000
+MAX_STEPS = 220_000
+"""Of one reading in all, however many parts of it ask; the largest real repo seen needs 130,000."""
 MODULE_BASES = ("Module", "PreTrainedModel", "ForCausalLM", "ForConditionalGeneration", "Model", "PretrainedModel")
 
 
@@ -93,6 +95,7 @@ class Interpreter:
     def __init__(self, code: CodeBase, budget: int = 250_000, max_depth: int = 40) -> None:
         self.code = code
         self.budget = budget
+        self.left = MAX_STEPS
         self.active = 0
         self.max_depth = max_depth
         self.notes: list[Src] = []
@@ -107,6 +110,7 @@ class Interpreter:
         self.pieces: list[tuple[Pieces, Src]] = []
         self.replacements: list[tuple[str, list[Val], Src]] = []
         self._constants: dict[tuple[str, str], Val] = {}
+        self._orders: dict[int, list[ClassRef | External]] = {}
 
     # classes ------------------------------------------------------------------------------------------------------
 
@@ -144,6 +148,9 @@ class Interpreter:
 
     def mro(self, cls: ClassRef) -> list[ClassRef | External]:
         """Depth-first, left to right, each once; good enough for model code."""
+        known = self._orders.get(id(cls.node))
+        if known is not None:
+            return known
         order: list[ClassRef | External] = []
         seen: set[str] = set()
 
@@ -158,6 +165,7 @@ class Interpreter:
                     visit(base)
 
         visit(cls)
+        self._orders[id(cls.node)] = order
         return order
 
     def external_bases(self, cls: ClassRef) -> list[External]:
@@ -309,7 +317,8 @@ class Interpreter:
 
     def step(self) -> None:
         self.budget -= 1
-        if self.budget < 0:
+        self.left -= 1
+        if self.budget < 0 or self.left < 0:
             raise Stop
 
     def note(self, place: Src) -> None:
@@ -332,31 +341,13 @@ class Interpreter:
             return Val(meaning)
         return outside.constant(meaning if isinstance(meaning, External) else External(name))
 
-    def _filled(self, found: Definition) -> None:
-        """What module-level statements put into a dict or list after its assignment: a registry's entries."""
-        from porter.source.registries import entries_of
-
-        for file, statement in entries_of(self.code, found):
-            frame = Frame(file, {}, None, None, 1)
-            if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
-                for decorator in reversed(statement.decorator_list):
-                    wrapper = self.evaluate(decorator, frame)
-                    target = self.module_name(file, statement.name)
-                    self._applied(wrapper, target, Src(file, where(decorator), snippet(decorator)), frame)
-            else:
-                self.run([statement], frame)
-
-    def _applied(self, function: Val, argument: Val, place: Src, frame: Frame) -> None:
-        from porter.source.calls import apply
-
-        if isinstance(function.value, Function):
-            apply(self, function, [argument], {}, place, frame)
-
     def definition(self, found: Definition) -> Val:
         if isinstance(found.node, ast.ClassDef):
             return Val(ClassRef(found.file, found.node))
         if isinstance(found.node, ast.FunctionDef):
             return Val(Function(found.file, found.node))
+        from porter.source.registries import fill
+
         key = (found.file, found.name)
         if key not in self._constants:
             self._constants[key] = unknown("recursive constant", found.file)
@@ -367,7 +358,7 @@ class Interpreter:
             place = Src(found.file, where(found.node), f"{found.name} = {snippet(found.node)}")
             self._constants[key] = Val(value.value, (place,))
             if isinstance(value.value, (dict, list)):
-                self._filled(found)
+                fill(self, found)
         return self._constants[key]
 
 

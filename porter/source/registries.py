@@ -6,10 +6,27 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from porter.source.codebase import CodeBase, Definition, SourceFile
+from porter.source.calls import apply
+from porter.source.codebase import CodeBase, Definition, SourceFile, snippet, where
+from porter.source.interpreter import Frame, Interpreter
+from porter.source.values import Function, Src
 from porter.source.walking import nodes
 
 MAX_STATEMENTS = 200
+
+
+def fill(run: Interpreter, table: Definition) -> None:
+    """Follow what module-level statements put into a dict or list after its assignment."""
+    for file, statement in entries_of(run.code, table):
+        frame = Frame(file, {}, None, None, 1)
+        if not isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+            run.run([statement], frame)
+            continue
+        for decorator in reversed(statement.decorator_list):
+            wrapper = run.evaluate(decorator, frame)
+            if isinstance(wrapper.value, Function):
+                place = Src(file, where(decorator), snippet(decorator))
+                apply(run, wrapper, [run.module_name(file, statement.name)], {}, place, frame)
 
 
 def entries_of(code: CodeBase, table: Definition) -> Iterator[tuple[str, ast.stmt]]:

@@ -51,7 +51,7 @@ def _container(inner: Any, key: Val, holder: Val, node: ast.Subscript, frame: Fr
             found = inner[key.value]
             return found if isinstance(found, Val) else Val(found, holder.src)
         return unknown(f"no key {key.value!r}", place)
-    if isinstance(inner, (list, tuple, str)) and isinstance(key.value, (int, slice)):
+    if isinstance(inner, (list, tuple, str, range)) and isinstance(key.value, (int, slice)):
         try:
             found = inner[key.value]
         except (IndexError, ValueError, TypeError):
