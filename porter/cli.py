@@ -17,6 +17,7 @@ from porter.options import (
     FamilyName,
     Force,
     ImageFile,
+    LogArgument,
     NamesOnly,
     Native,
     NoParity,
@@ -186,6 +187,16 @@ def undo(port: PortArgument = None, yes: Yes = False, *, common: Common) -> Call
     from porter.render.undo import show
 
     return Call("undo", common, lambda console: run(UndoRequest(port, yes), console), show)
+
+
+@app.command("explain")
+@with_common
+def explain(logfile: LogArgument, *, common: Common) -> Call:
+    """Explain a vLLM log or traceback: cause, what to change in the port, and the rung that shows it earlier."""
+    from porter.commands.explain import explain as run
+    from porter.render.explain import show
+
+    return Call("explain", common, lambda console: run(logfile), show)
 
 
 @app.command("doctor")

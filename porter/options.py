@@ -25,6 +25,7 @@ Version = Annotated[
     bool, typer.Option("--version", is_eager=True, callback=print_version, help="Show the version and exit.")
 ]
 RepoArgument = Annotated[str, typer.Argument(metavar="REPO", help="Hub id, local folder, or link to a model page.")]
+LogArgument = Annotated[str, typer.Argument(metavar="LOGFILE|-", help="A log of vLLM, or - for stdin.")]
 PortArgument = Annotated[
     str | None,
     typer.Argument(metavar="[PORT]", help="Plugin folder or TREE::MODULE; default: the port around this folder."),
