@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from porter.commands.session import Result, Settings, Silent, Talk, scratch
-from porter.commands.subject import PortChoice, chosen_port, place_of, repo_of, tree_of
+from porter.commands.subject import PortChoice, check_native, chosen_port, place_of, repo_of, tree_of
 from porter.errors import TreeError
 from porter.hub.snapshot import Snapshot, TensorTable
 from porter.jsontypes import JSON, JSONObject
@@ -68,12 +68,19 @@ def _checker(
     from porter.weights.recorded import check_names
 
     try:
-        place = place_of(port, tree_of(port, request.settings, talk), bench)
+        tree = tree_of(port, request.settings, talk)
+        place = place_of(port, tree, bench)
     except TreeError:
         if port is None or not request.names_only:
             raise
         return lambda snapshot: check_names(port, snapshot.tensors)
-    return lambda snapshot: weights(snapshot, place, bench)
+
+    def check(snapshot: Snapshot) -> WeightsReport:
+        if port is None:
+            check_native(tree, snapshot)
+        return weights(snapshot, place, bench)
+
+    return check
 
 
 def _snapshot(repo: str, revision: str | None, request: CheckWeightsRequest, talk: Talk) -> Snapshot:

@@ -130,7 +130,8 @@ def settled(reading: RepoReading, facts_file: Path | None, options: Sequence[str
     said = parse_set(options)
     if facts_file is not None:
         from_file = load_facts(facts_file, reading.facts)
-        reading = reading.with_facts(with_given(reading.facts, reading.snapshot, from_file, f"--facts {facts_file.name}"))
+        place = f"--facts {facts_file.name}"
+        reading = reading.with_facts(with_given(reading.facts, reading.snapshot, from_file, place))
     return reading.with_facts(with_given(reading.facts, reading.snapshot, said, "--set")) if said else reading
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from porter.commands.reading import read_tree
 from porter.commands.session import Settings, Talk
-from porter.errors import UsageError
+from porter.errors import TreeError, UsageError
 
 if TYPE_CHECKING:
     from porter.commands.proving import Bench, Placed
+    from porter.hub.snapshot import Snapshot
     from porter.ports import Port
     from porter.vllm_tree import Tree
 
@@ -50,6 +51,21 @@ def repo_of(choice: PortChoice, port: Port | None) -> tuple[str, str | None]:
 def tree_of(port: Port | None, settings: Settings, talk: Talk) -> Tree:
     """The tree that a port lives in or runs against."""
     return read_tree(port.root if port is not None and port.layout == "tree" else None, settings, talk)
+
+
+def check_native(tree: Tree, snapshot: Snapshot) -> None:
+    """Raises TreeError, with what to do, when vLLM has no class of its own for the repo."""
+    from porter.vllm_tree.registry import architectures
+
+    stated = snapshot.config().get("architectures")
+    named = [name for name in stated if isinstance(name, str)] if isinstance(stated, list) else []
+    known = architectures(tree)
+    if not any(name in known and not known[name].removed for name in named):
+        asked = ", ".join(named) or "a repo without architectures"
+        raise TreeError(
+            f"this vLLM ({tree.version}) has no class of its own for {asked}",
+            hint=f"porter inspect {snapshot.repo.folder or snapshot.repo.id}",
+        )
 
 
 def place_of(port: Port | None, tree: Tree, bench: Bench) -> Placed:

@@ -49,14 +49,19 @@ def check_weights(
     answer = _run("join", snapshot, settings, against, {"tensors": tensors, "unseen": unseen}, on_event)
     parameters = parameters_of(answer)
     names_only = table.source != "headers"
-    notes = ("shapes are not known: the names alone are checked",) if names_only else ()
     case = cast("list[JSONObject]", answer["cases"])[0]
+    notes = names_notes(case) if names_only else ()
     places = cast("Mapping[str, str]", answer["destinations"])
     quantized = answer["quantization"] is not None
     found = report_of(parameters, case, table, destinations=places, quantized=quantized, notes=notes)
     report = replace(found, names_only=names_only)
     report = _with_names(_with_quantization(report, answer), answer, against.ported)
     return report if report.ok else _with_suggestion(report, table, parameters)
+
+
+def names_notes(case: JSONObject) -> tuple[str, ...]:
+    blind = ("a loader that computes with shapes cannot be followed to its end without them",) if case["errors"] else ()
+    return ("shapes are not known: the names alone are checked", *blind)
 
 
 def targets_for(

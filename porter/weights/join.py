@@ -108,7 +108,7 @@ def report_of(
         index=(*disagreements.misplaced(table), *harmless),
         errors=(*disagreements.absent_files(table), *case["errors"]),
         bytes=Bytes(table.bytes_fetched, table.bytes_total),
-        notes=(*table.notes, *notes),
+        notes=(*table.notes, *notes, *(f"{a} shares {b} once loaded" for a, b in case.get("shared", {}).items())),
         vllm_error=case.get("vllm_error"),
     )
 

@@ -113,10 +113,43 @@ class Line:
     reason: str
 
 
+SEPARATE = 4
+"""As many patterns with one reason are shown each; more are told by what they have in common."""
+
+
 def summary(findings: tuple[Finding, ...]) -> tuple[Line, ...]:
-    """Findings grouped by reason, then by pattern; a reason that names its tensor is shown for the first of a group."""
-    lines = []
+    """Findings grouped by pattern; many of one reason by the module that holds them.
+
+    A reason that names its tensor is shown for the first of a group.
+    """
     by_name = {finding.name: finding for finding in findings}
+    by_reason: dict[str, list[Line]] = {}
     for group in group_names(finding.name for finding in findings):
-        lines.append(Line(group.pattern, len(group.names), by_name[group.names[0]].reason))
-    return tuple(lines)
+        reason = by_name[group.names[0]].reason
+        by_reason.setdefault(reason, []).append(Line(group.pattern, len(group.names), reason))
+    return tuple(line for lines in by_reason.values() for line in _merged(lines))
+
+
+def _merged(lines: list[Line]) -> list[Line]:
+    if len(lines) <= SEPARATE:
+        return lines
+    modules: dict[str, list[Line]] = {}
+    for line in lines:
+        modules.setdefault(_module(line.pattern), []).append(line)
+    found = []
+    for module, inside in modules.items():
+        count = sum(line.count for line in inside)
+        found += inside if len(inside) == 1 else [Line(f"{module}.*", count, inside[0].reason)]
+    return found
+
+
+def _module(pattern: str) -> str:
+    """Up to the first number or range (`{0..3}` is one word), else the first word."""
+    words: list[str] = []
+    for piece in pattern.split("."):
+        if words and words[-1].count("{") > words[-1].count("}"):
+            words[-1] += f".{piece}"
+        else:
+            words.append(piece)
+    end = next((at for at, word in enumerate(words) if word[:1] == "{" or word.isdecimal()), 0)
+    return ".".join(words[: end + 1])

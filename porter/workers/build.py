@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def build(payload: dict[str, Any]) -> Built:
     unknown = without_unknown_quantization(folder)
     synthetic = not trust and make_config_known(folder)
     config = _engine_config(folder, trust, payload)
-    return Built(_module(config), config, synthetic, unknown)
+    return Built(module(config), config, synthetic, unknown)
 
 
 def inspect_in_process() -> None:
@@ -144,20 +145,43 @@ def _engine_config(folder: Path, trust: bool, payload: dict[str, Any]) -> Any:
     return arguments.create_engine_config()
 
 
-def _module(config: Any) -> Any:
-    import torch
+def _asked_for(config: Any) -> str:
+    architectures = getattr(config.model_config.hf_config, "architectures", None) or ["the model"]
+    return str(architectures[0])
+
+
+def _said(error: Exception) -> str:
+    """The error and the line of the model file that raised it."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/models/" in frame.filename]
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def one_process(config: Any) -> None:
+    """A world of one process, as vLLM's layers ask for one when they are built."""
     from vllm.config import set_current_vllm_config
     from vllm.distributed import init_distributed_environment, initialize_model_parallel
-    from vllm.model_executor.model_loader.utils import initialize_model
 
     rendezvous = Path(tempfile.mkdtemp()) / "rendezvous"
     with set_current_vllm_config(config):
         init_distributed_environment(1, 0, f"file://{rendezvous}", 0, "gloo")
         initialize_model_parallel(1, 1)
+
+
+def module(config: Any) -> Any:
+    """The module tree of vLLM's config `config` on the meta device, without weights."""
+    import torch
+    from vllm.config import set_current_vllm_config
+    from vllm.model_executor.model_loader.utils import initialize_model
+
+    one_process(config)
+    with set_current_vllm_config(config):
         default = torch.get_default_dtype()
         torch.set_default_dtype(config.model_config.dtype)
         try:
             with torch.device("meta"):
                 return initialize_model(config)
+        except Exception as error:
+            raise RuntimeError(f"vLLM cannot build {_asked_for(config)}: {_said(error)}") from error
         finally:
             torch.set_default_dtype(default)

@@ -68,6 +68,7 @@ class Join:
     errors: dict[str, str] = field(default_factory=dict)
     final_errors: list[str] = field(default_factory=list)
     parts: dict[tuple[str, Any], str] = field(default_factory=dict)
+    shared: dict[str, str] = field(default_factory=dict)
     recorder: Any = None
 
     def run(self) -> dict[str, Any]:
@@ -75,11 +76,23 @@ class Join:
 
         self.recorder = self._recorder()
         self.parts = dict(_shards(self.records))
+        before = self._parameters()
         with _watched_mappers(self._saw_name):
             sources = self._sources()
             with self.recorder.mode():
                 self._feed(sources)
+        self.shared = self._newly_shared(before)
         return {**self._answer(), "vllm_error": first_error(self.model, self.config, sources)}
+
+    def _parameters(self) -> dict[str, Any]:
+        return dict(self.model.named_parameters(remove_duplicate=False))
+
+    def _newly_shared(self, before: dict[str, Any]) -> dict[str, str]:
+        """Parameters that the class replaced by another one while it loaded, as one does with tied embeddings."""
+        first = {id(tensor): name for name, tensor in reversed(before.items())}
+        after = self._parameters()
+        moved = {name: after[name] for name, tensor in before.items() if name in after and after[name] is not tensor}
+        return {name: first[id(tensor)] for name, tensor in moved.items() if id(tensor) in first}
 
     def _recorder(self) -> Any:
         from porter_worker.parameters import tensors_of
@@ -192,12 +205,13 @@ class Join:
             },
             "parameters": {record["name"]: self._coverage(record) for record in self.records},
             "errors": self.final_errors,
+            "shared": self.shared,
         }
 
     def _coverage(self, record: dict[str, Any]) -> dict[str, Any]:
         from porter_worker.recorder import coverage
 
-        expected = 1
+        expected = 0 if record["name"] in self.shared else 1
         for position, size in enumerate(record["shape"]):
             rows = record["rows"] if position == 0 and record["rows"] is not None else size
             expected *= min(rows, size)

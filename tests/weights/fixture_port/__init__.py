@@ -10,3 +10,4 @@ def register() -> None:
     ModelRegistry.register_model("FixtureVLModel", "fixture_port.modeling:FixtureVLModel")
     ModelRegistry.register_model("FixtureSplitVLModel", "fixture_port.modeling:FixtureSplitVLModel")
     ModelRegistry.register_model("FixtureMisnamedVLModel", "fixture_port.modeling:FixtureMisnamedVLModel")
+    ModelRegistry.register_model("FixtureTyingVLModel", "fixture_port.modeling:FixtureTyingVLModel")

@@ -40,3 +40,17 @@ class FixtureMisnamedVLModel(FixtureVLModel):
     def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
         super().__init__(vllm_config=vllm_config, prefix=prefix)
         self.gate = ReplicatedLinear(8, 8, prefix="bridge.gate")
+
+
+class FixtureTyingVLModel(FixtureVLModel):
+    """Ties a head of its own to the embeddings once they are loaded, as Phi-3-vision's class does."""
+
+    def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)
+        self.tokens = torch.nn.Module()
+        self.tokens.weight = torch.nn.Parameter(torch.empty(4, 4))
+
+    def load_weights(self, weights: Any) -> set[str]:
+        loaded: set[str] = super().load_weights(weights)
+        self.tokens = self.language_model.model.embed_tokens
+        return {*loaded, "tokens.weight"}
