@@ -16,6 +16,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "check-weights": WEIGHT_KEYS,
     "smoke-test": ("device", "engine", "rungs", "parity"),
     "undo": ("port", "files"),
+    "explain": ("causes", "unknown", "frame"),
     "doctor": ("python", "porter", "vllm", "packages", "device", "tools", "hub"),
 }
 

@@ -14,6 +14,7 @@ from porter.facts.reading import RepoReading
 from porter.jsontypes import JSON, JSONObject
 from porter.process import ENGINE_LIMITS, REMOTE_CODE_LIMITS, WorkerSettings, plugin_path, run_worker
 from porter.proof.compare import NEVER_PROVEN, Parity, Row, judge
+from porter.smoke.explain import advice
 from porter.smoke.inputs import prompts, tiling
 from porter.smoke.report import Rung, RungStatus, SmokeReport
 from porter.tiny.materialise import materialise
@@ -94,6 +95,12 @@ def without_trust(rung: Rung) -> Rung:
     if rung.status != "failed" or not any(words in rung.detail for words in ASKS_FOR_TRUST):
         return rung
     return replace(rung, status="skipped", detail="vLLM runs the repo's own config class here (--trust-remote-code)")
+
+
+def advised(rung: Rung) -> Rung:
+    """A rung that failed in a known way also says why, and what to change."""
+    words = advice(rung.detail) if rung.status in ("failed", "error") else ""
+    return replace(rung, detail=f"{rung.detail} -> {words}") if words else rung
 
 
 def with_prerequisites(names: Iterable[str]) -> tuple[str, ...]:
@@ -196,9 +203,9 @@ class _Run:
         try:
             answer = run_worker("engine", payload, settings=self._engine_settings(), on_event=seen)
         except WorkerError as error:
-            return seen.after_crash(wanted, error), {}
+            return tuple(map(advised, seen.after_crash(wanted, error))), {}
         rungs = [_rung(item) for item in _dicts(answer.get("rungs"))]
-        return tuple(rung if self.options.trust else without_trust(rung) for rung in rungs), answer
+        return tuple(advised(rung if self.options.trust else without_trust(rung)) for rung in rungs), answer
 
     @property
     def _runs_repo_code(self) -> bool:

@@ -11,7 +11,8 @@ import pytest
 from porter.smoke.explain import advice, explain, explain_text, innermost
 from porter.smoke.explain_log import LONGEST_LINE, Frame, cut_lines, raised
 from porter.smoke.explain_shapes import SHAPES
-from porter.smoke.ladder import RUNGS
+from porter.smoke.ladder import RUNGS, advised
+from porter.smoke.report import Rung
 
 PLANNED = {"tokens", "build", "weights", "batch", "schema", "init", "lora", "tp", "pp", "serve"}
 HERE = Path(__file__).parent
@@ -165,3 +166,12 @@ def test_lines_are_cut_the_same_wherever_blocks_end() -> None:
     whole = CHAIN.encode()
     for size in (1, 7, 4096):
         assert [*cut_lines(whole[i : i + size] for i in range(0, len(whole), size))] == whole.rstrip(b"\n").split(b"\n")
+
+
+def test_a_failed_rung_says_what_to_change() -> None:
+    detail = "ValueError: Attempted to assign 3 = 3 multimodal tokens to 4 placeholders (utils.py:746 in merge)"
+    told = advised(Rung("image", "failed", detail)).detail
+    assert told.startswith(f"{detail} -> the model made 3 rows of features for 4 placeholder tokens: ")
+    assert "get_num_image_tokens" in told
+    assert advised(Rung("image", "skipped", detail)).detail == detail
+    assert advised(Rung("image", "failed", "ZeroDivisionError: division")).detail == "ZeroDivisionError: division"
