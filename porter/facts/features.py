@@ -10,12 +10,12 @@ from math import prod
 
 from porter.facts.code import CodeReading, methods
 from porter.facts.towers import TowerReading, read_tower
-from porter.source.interpreter import Stop, TowerShape
+from porter.source.interpreter import Interpreter, Stop, TowerShape
 from porter.source.pooling import ADAPTIVE, POOLED, POOLS
 from porter.source.tensors import Axis, Features, Pixels, TowerOutput, shuffle_kind, token_order
 from porter.source.values import ClassRef, Function, Instance, Layer, Src, Val
 
-NAMES = (
+METHODS = (
     "extract_feature",
     "extract_features",
     "get_image_features",
@@ -24,16 +24,12 @@ NAMES = (
     "get_image_embeddings",
     "get_vision_features",
     "encode",
-    "vision",
-    "image",
-    "visual",
-    "feature",
-    "pixel",
-    "embed",
 )
+METHOD_WORDS = ("vision", "image", "visual", "feature", "pixel", "embed")
+METHOD_STEPS = 60_000
 POOLING = (*POOLS, *ADAPTIVE, "interpolate", "mean")
 SKIP = ("__init__", "generate", "chat", "batch_chat", "from_pretrained", "get_input_embeddings", "set_input_embeddings")
-PIXEL_WORDS = ("pixel", "image", "tile", "patch", "frames", "x")
+PIXEL_WORDS = ("pixel", "image", "tile", "patch", "frames")
 
 
 @dataclass(slots=True)
@@ -61,15 +57,15 @@ def read_features(reading: CodeReading, image_size: int | None, text_width: int 
     """Follow the method that takes pixels through the tower and the connector.
 
     `image_size` is used where the code leaves the size to the processor; `text_width` is the language model's
-    hidden size,
-    by which the end of the path is recognised.
+    hidden size, by which the end of the path is recognised.
     """
     run = reading.run
     towers: dict[int, TowerReading] = {}
 
     def shape(module: Instance | Layer) -> TowerShape | None:
-        tower = towers.setdefault(id(module), read_tower(run, module, image_size))
-        return tower.shape
+        if id(module) not in towers:
+            towers[id(module)] = read_tower(run, module, image_size)
+        return towers[id(module)].shape
 
     run.tower = shape
     best: tuple[int, FeaturePath] | None = None
@@ -109,8 +105,8 @@ def _rank(node: ast.FunctionDef) -> int | None:
         return None
     if node.name == "forward":
         return 60 if pixel_argument(node) else 80
-    for index, word in enumerate(NAMES):
-        if node.name == word or (index >= 8 and word in node.name):
+    for index, word in enumerate((*METHODS, *METHOD_WORDS)):
+        if node.name == word or (word in METHOD_WORDS and word in node.name):
             return index
     return 40 if pixel_argument(node) else None
 
@@ -118,7 +114,7 @@ def _rank(node: ast.FunctionDef) -> int | None:
 def pixel_argument(node: ast.FunctionDef) -> str | None:
     """The argument that takes pixel values, by the words people use for it."""
     names = [argument.arg for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]][1:]
-    for word in PIXEL_WORDS[:-1]:
+    for word in PIXEL_WORDS:
         for name in names:
             if word in name and not name.endswith(
                 ("flags", "sizes", "mask", "size", "ids", "counts", "num", "embeds", "grid_thw")
@@ -138,16 +134,7 @@ def _follow(
     argument = pixel_argument(node)
     if argument is None:
         return None
-    run.captured.clear()
-    run.blind.clear()
-    before = run.budget
-    run.budget = min(run.budget, 60_000)
-    spent_from = run.budget
-    try:
-        result = run.call_function(function, [], {argument: Val(Pixels((1, 3, 1, 1)))}, 3)
-    except (Stop, RecursionError):
-        result = Val(None)
-    run.budget = before - (spent_from - max(run.budget, 0))
+    result = _with_pixels(run, function, argument)
     ends = [item for item in run.captured if item.steps or item.dropped]
     end = _features_of(result) or (ends[-1] if ends else None) or (run.captured[-1] if run.captured else None)
     if end is None:
@@ -158,17 +145,32 @@ def _follow(
         return None
     lost = "" if _features_of(result) is last else _lost(run.blind, last, node.name)
     return FeaturePath(
-        last,
-        used[0],
-        node.name,
-        function.file,
-        (Src(function.file, f"line {node.lineno}", f"def {node.name}"),),
-        _sources(last.layer_sources),
-        run.pixel_ops.get(id(used[0].module), ()),
-        any(id(tower.module) in run.opaque for tower in used),
-        lost or _other_width(last, text_width),
-        tuple(used[1:]),
+        features=last,
+        tower=used[0],
+        method=node.name,
+        file=function.file,
+        sources=(Src(function.file, f"line {node.lineno}", f"def {node.name}"),),
+        layer_sources=_sources(last.layer_sources),
+        pixel_ops=run.pixel_ops.get(id(used[0].module), ()),
+        opaque=any(id(tower.module) in run.opaque for tower in used),
+        lost=lost or _other_width(last, text_width),
+        others=tuple(used[1:]),
     )
+
+
+def _with_pixels(run: Interpreter, function: Function, argument: str) -> Val:
+    """What the function returns for pixels, within its share of the steps; nothing known when they run out."""
+    run.captured.clear()
+    run.blind.clear()
+    share = min(run.budget, METHOD_STEPS)
+    kept = run.budget - share
+    run.budget = share
+    try:
+        return run.call_function(function, [], {argument: Val(Pixels((1, 3, 1, 1)))}, 3)
+    except (Stop, RecursionError):
+        return Val(None)
+    finally:
+        run.budget = kept + max(run.budget, 0)
 
 
 def _other_width(features: Features, text_width: int | None) -> str:

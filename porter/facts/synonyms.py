@@ -3,10 +3,10 @@ where to look."""
 
 from __future__ import annotations
 
-HIDDEN = ("hidden_size", "embed_dim", "width", "d_model", "hidden_dim", "n_embd", "dim")
+HIDDEN = ("hidden_size", "embed_dim", "width", "d_model", "hidden_dim", "n_embd", "dim", "embedding_dim", "model_dim")
 LAYERS = ("num_hidden_layers", "depth", "num_layers", "n_layers", "n_layer", "layers")
-HEADS = ("num_attention_heads", "num_heads", "n_heads", "n_head", "heads")
-PATCH_SIZE = ("patch_size", "patch", "patch_sz")
+HEADS = ("num_attention_heads", "num_heads", "n_heads", "n_head", "heads", "attention_heads")
+PATCH_SIZE = ("patch_size", "patch", "patch_sz", "spatial_patch_size")
 IMAGE_SIZE = ("image_size", "img_size", "input_size", "image_resolution", "resolution", "tile_size")
 
 TEXT_KEYS = (
@@ -34,7 +34,15 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "hidden_size": HIDDEN,
     "num_hidden_layers": LAYERS,
     "num_attention_heads": HEADS,
-    "intermediate_size": ("intermediate_size", "mlp_dim", "ffn_dim", "mlp_hidden_size", "ffn_hidden_size"),
+    "intermediate_size": (
+        "intermediate_size",
+        "mlp_dim",
+        "ffn_dim",
+        "mlp_hidden_size",
+        "ffn_hidden_size",
+        "n_inner",
+        "feed_forward_dim",
+    ),
     "layer_norm_eps": (
         "layer_norm_eps",
         "norm_eps",

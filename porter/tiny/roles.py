@@ -9,27 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from porter.facts.synonyms import spellings
 from porter.jsontypes import JSONObject
 from porter.tiny.document import Path, as_int
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
-    "hidden_size": ("hidden_size", "d_model", "n_embd", "embed_dim", "width", "dim", "embedding_dim", "model_dim"),
-    "num_hidden_layers": ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "depth", "layers"),
-    "num_attention_heads": ("num_attention_heads", "num_heads", "n_head", "n_heads", "heads", "attention_heads"),
+    "hidden_size": spellings("hidden_size"),
+    "num_hidden_layers": spellings("num_hidden_layers"),
+    "num_attention_heads": spellings("num_attention_heads"),
     "num_key_value_heads": ("num_key_value_heads", "num_kv_heads", "n_kv_heads", "n_head_kv", "multi_query_group_num"),
-    "intermediate_size": ("intermediate_size", "ffn_dim", "n_inner", "mlp_dim", "ffn_hidden_size", "feed_forward_dim"),
+    "intermediate_size": spellings("intermediate_size"),
     "head_dim": ("head_dim", "kv_channels", "attention_head_dim"),
     "vocab_size": ("vocab_size", "padded_vocab_size"),
-    "image_size": ("image_size", "img_size", "input_size", "image_resolution"),
-    "patch_size": ("patch_size", "patch_dim", "spatial_patch_size"),
+    "image_size": spellings("image_size"),
+    "patch_size": spellings("patch_size"),
 }
 FEATURE_LAYER_KEYS = (
-    "select_layer",
-    "vision_feature_layer",
-    "feature_layer",
+    *spellings("select_layer"),
     "feature_layers",
-    "vision_select_layer",
-    "mm_vision_select_layer",
     "image_feature_layer",
     "deepstack_visual_indexes",
     "fullatt_block_indexes",
@@ -56,9 +53,7 @@ class Part:
 
 
 def sub_dict(config: JSONObject, path: Path) -> JSONObject:
-    value: object = config
-    for step in path:
-        value = value.get(step) if isinstance(value, dict) else None
+    value = _at(config, path)
     return value if isinstance(value, dict) else {}
 
 
