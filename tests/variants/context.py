@@ -259,6 +259,7 @@ def context_of(recipe: Recipe) -> dict[str, object]:
         "tied": recipe.llm.tied,
         "post_init": recipe.post_init,
         "has_cls": recipe.tower.has_cls,
+        "split_qkv": recipe.tower.split_qkv,
         "mid": recipe.connector.mid,
         "version": recipe.version,
         "version_source": recipe.version_source,

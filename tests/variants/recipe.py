@@ -30,6 +30,8 @@ class Tower:
     hidden_act: str = "gelu"
     norm_type: str = "layer_norm"
     qkv_bias: bool = True
+    split_qkv: bool = False
+    """Whether q, k and v are stored apart (style "short" only)."""
     qk_normalization: bool = False
     initializer_factor: float = 0.1
     keys: Mapping[str, str] = field(default_factory=dict)

@@ -120,7 +120,7 @@ TERN = Recipe(
         text_key="text_config",
         keys={"select_layer": "feature_index", "downsample_ratio": "spatial_merge_size"},
     ),
-    tower=Tower(style="short", class_name="TernVision"),
+    tower=Tower(style="short", class_name="TernVision", split_qkv=True),
     tokens=Tokens(
         "<|vision_start|>",
         "<|vision_end|>",
