@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from porter.errors import UsageError, WorkerError
+from porter.facts.model import Confidence, ModelFacts
 from porter.facts.reading import RepoReading
 from porter.jsontypes import JSON, JSONObject
 from porter.process import ENGINE_LIMITS, REMOTE_CODE_LIMITS, WorkerSettings, plugin_path, run_worker
@@ -17,6 +18,8 @@ from porter.proof.compare import NEVER_PROVEN, Parity, Row, judge
 from porter.smoke.explain import advice
 from porter.smoke.inputs import prompts, tiling
 from porter.smoke.report import Rung, RungStatus, SmokeReport
+from porter.smoke.sweep import sweep_sizes
+from porter.tiny.document import as_int
 from porter.tiny.materialise import materialise
 from porter.tiny.model import TinyModel, plain_facts, tiny_model
 
@@ -24,9 +27,11 @@ ENGINE_RUNGS: Mapping[str, tuple[str, ...]] = {
     "config": (),
     "registry": ("config",),
     "processor": ("registry",),
+    "tokens": ("processor",),
     "load": ("registry",),
     "text": ("load",),
     "image": ("load",),
+    "batch": ("text", "image"),
 }
 RUNGS: Mapping[str, tuple[str, ...]] = {**ENGINE_RUNGS, "parity": ("text", "image")}
 """Every rung with its prerequisites, in order. The command adds `weights` (porter.weights) between them."""
@@ -198,6 +203,7 @@ class _Run:
             "embed_method": self.subject.embed_method,
             "trust_remote_code": self._runs_repo_code,
             "own_modules": [self.subject.plugin[1]] if self.subject.plugin else [],
+            **self._sweep(),
         }
         seen = _Seen(self.options.on_event)
         try:
@@ -206,6 +212,20 @@ class _Run:
             return tuple(map(advised, seen.after_crash(wanted, error))), {}
         rungs = [_rung(item) for item in _dicts(answer.get("rungs"))]
         return tuple(advised(rung if self.options.trust else without_trust(rung)) for rung in rungs), answer
+
+    def _sweep(self) -> JSONObject:
+        """What the rung `tokens` needs; what the repo states binds a port, not a class of vLLM's own."""
+        facts, tile = self.subject.reading.facts, self.tiny.tile
+        ported = self.subject.plugin is not None or bool(self.subject.path)
+        stated = {name: facts.value(name) for name in ("image_context_token", "modalities") if _settled(facts, name)}
+        least, most = (as_int(facts.value(name)) or 1 for name in ("min_tiles", "max_tiles"))
+        return {
+            "placeholder": self.placeholder,
+            "context_token": stated.get("image_context_token") if ported else None,
+            "modalities": stated.get("modalities") if ported else None,
+            "sizes": [[width, height] for width, height in sweep_sizes(tile, least, most)],
+            "pair": [[tile, tile], [2 * tile, tile]],
+        }
 
     @property
     def _runs_repo_code(self) -> bool:
@@ -253,6 +273,10 @@ def _unproven_parts(reading: RepoReading, answer: JSONObject) -> Iterable[str]:
         yield "preprocessing: the repo has no code for it, it was rewritten from facts"
         if reading.facts.value("image_mean") is None:
             yield "image mean and std: the repo states none, those of ImageNet were assumed"
+
+
+def _settled(facts: ModelFacts, name: str) -> bool:
+    return name in facts and facts[name].confidence in (Confidence.CERTAIN, Confidence.LIKELY)
 
 
 class _Seen:

@@ -157,29 +157,21 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}{place}"
 
 
-def one_process(config: Any) -> None:
-    """A world of one process, as vLLM's layers ask for one when they are built."""
+def module(config: Any, device: str = "meta") -> Any:
+    """The module tree of vLLM's config `config`, its weights not set, in a world of one process."""
+    import torch
     from vllm.config import set_current_vllm_config
     from vllm.distributed import init_distributed_environment, initialize_model_parallel
+    from vllm.model_executor.model_loader.utils import initialize_model
 
     rendezvous = Path(tempfile.mkdtemp()) / "rendezvous"
     with set_current_vllm_config(config):
         init_distributed_environment(1, 0, f"file://{rendezvous}", 0, "gloo")
         initialize_model_parallel(1, 1)
-
-
-def module(config: Any) -> Any:
-    """The module tree of vLLM's config `config` on the meta device, without weights."""
-    import torch
-    from vllm.config import set_current_vllm_config
-    from vllm.model_executor.model_loader.utils import initialize_model
-
-    one_process(config)
-    with set_current_vllm_config(config):
         default = torch.get_default_dtype()
         torch.set_default_dtype(config.model_config.dtype)
         try:
-            with torch.device("meta"):
+            with torch.device(device):
                 return initialize_model(config)
         except Exception as error:
             raise RuntimeError(f"vLLM cannot build {_asked_for(config)}: {_said(error)}") from error

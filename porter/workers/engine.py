@@ -1,8 +1,8 @@
-"""Job: the rungs that need vLLM, in one process: config, registry, processor, load, text, image.
+"""Job: the rungs that need vLLM, in one process: config, registry, processor, tokens, load, text, image, batch.
 
 Request  {model, out, architecture, rungs, sets: [{name, weights}], prompts: [{name, text, images}], steps,
           max_model_len, max_images, banned, embed_method, trust_remote_code,
-          own_modules}
+          own_modules, placeholder, context_token, modalities, sizes: [[w, h]], pair: [[w, h], [w, h]]}
 Answer   {rungs: [{name, status, detail, seconds}], device, engine, sets: [{name, results, error}]}
 
 `weights` null = vLLM's dummy weights. `results` is an .npz file like the reference's. Each rung also is an event.
@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from porter_worker import images, runtime
+from porter_worker import batch, images, placeholders, runtime, tokens
 from porter_worker.build import inspect_in_process
 
 PROBE = """
@@ -150,12 +150,12 @@ class Engine:
         limits = dict(processor.info.allowed_mm_limits)
         if not limits.get("image"):
             raise RuntimeError(f"the processor takes no image: limits are {limits}")
-        made = processor.get_dummy_mm_inputs({"image": 1})
-        tokens = sum(item.length for item in made["mm_placeholders"]["image"])
-        if tokens >= config.max_model_len:
-            raise RuntimeError(f"the largest image takes {tokens} tokens, max_model_len is {config.max_model_len}")
-        self.figures["largest_image_tokens"] = tokens
-        return f"{type(processor).__name__}, largest image {tokens} tokens, modalities {sorted(limits)}"
+        made = placeholders.dummy_inputs(processor, config, {"image": 1})
+        count = sum(item.length for item in made["mm_placeholders"]["image"])
+        if count >= config.max_model_len:
+            raise RuntimeError(f"the largest image takes {count} tokens, max_model_len is {config.max_model_len}")
+        self.figures["largest_image_tokens"] = count
+        return f"{type(processor).__name__}, largest image {count} tokens, modalities {sorted(limits)}"
 
     def load(self, weights: str | None) -> str:
         from vllm import LLM
@@ -215,21 +215,28 @@ class Engine:
         import numpy as np
 
         self.embeds.clear()
-        request: dict[str, Any] = {"prompt": prompt["text"]}
         pictures = images.load_images(prompt["images"])
-        if pictures:
-            request["multi_modal_data"] = {"image": pictures}
-        output = self.llm.generate([request], self.sampling(), use_tqdm=False)[0]
-        made = output.outputs[0]
-        arrays = {
-            "ids": np.asarray(output.prompt_token_ids, dtype=np.int64),
-            "tokens": np.asarray(made.token_ids, dtype=np.int64),
-            "logprobs": dense_logprobs(made.logprobs),
-        }
+        arrays = self.outcome(
+            self.llm.generate([self.request(prompt["text"], pictures)], self.sampling(), use_tqdm=False)[0]
+        )
         rows = [rows_of(item) for item in self.embeds]
         if pictures and rows:
             arrays["embeds"] = np.concatenate(rows)
         return arrays
+
+    def request(self, text: str, pictures: list[Any]) -> dict[str, Any]:
+        return {"prompt": text, **({"multi_modal_data": {"image": pictures}} if pictures else {})}
+
+    def outcome(self, output: Any) -> dict[str, Any]:
+        """What one request answered, as arrays."""
+        import numpy as np
+
+        made = output.outputs[0]
+        return {
+            "ids": np.asarray(output.prompt_token_ids, dtype=np.int64),
+            "tokens": np.asarray(made.token_ids, dtype=np.int64),
+            "logprobs": dense_logprobs(made.logprobs),
+        }
 
     def sampling(self) -> Any:
         """Greedy, with the logprobs of the whole vocabulary as they are before `banned` tokens are held back."""
@@ -328,9 +335,11 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
         "config": ((), engine.parse),
         "registry": (("config",), lambda: engine.resolve(probe)),
         "processor": (("config", "registry"), engine.process),
+        "tokens": (("processor",), lambda: tokens.sweep(engine.config, payload)),
         "load": (("config", "registry"), lambda: engine.load(payload["sets"][0].get("weights"))),
         "text": (("load",), lambda: engine.generate(text_only)),
         "image": (("load",), lambda: engine.generate(with_images)),
+        "batch": (("text", "image"), lambda: batch.Batches(engine).run()),
     }
     for name, (needs, action) in rungs.items():
         if name in payload["rungs"]:
