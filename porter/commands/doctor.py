@@ -33,6 +33,8 @@ class DoctorResult(Result):
             "vllm": self.vllm,
             "packages": self.machine.get("packages"),
             "device": self.machine.get("device"),
+            "vllm_build": self.machine.get("vllm_build"),
+            "ram_bytes": self.machine.get("ram_bytes"),
             "tools": self.tools,
             "hub": self.hub,
             "cpus": self.machine.get("cpus"),

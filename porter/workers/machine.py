@@ -1,4 +1,4 @@
-"""What the interpreter of vLLM can do: versions, and the device that torch sees."""
+"""What the interpreter of vLLM can do: versions, what its vLLM was built for, the device that torch sees, memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib.util
 import os
 import platform
 import sys
+from pathlib import Path
 from typing import Any
 
 from porter_worker import runtime
@@ -21,6 +22,8 @@ def probe(payload: dict[str, Any]) -> dict[str, Any]:
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "packages": {name: _version(name) for name in PACKAGES},
         "device": _device(),
+        "vllm_build": _vllm_build(),
+        "ram_bytes": _ram(),
     }
 
 
@@ -37,18 +40,61 @@ def _version(name: str) -> str | None:
 
 def _device() -> dict[str, Any]:
     if importlib.util.find_spec("torch") is None:
-        return {"kind": "none", "names": [], "memory_gib": [], "capability": None}
+        return {"kind": "none", "names": [], "memory_gib": [], "free_bytes": [], "capability": None}
     import torch
 
     if not torch.cuda.is_available():
-        return {"kind": "cpu", "names": [], "memory_gib": [], "capability": None}
+        return {"kind": "cpu", "names": [], "memory_gib": [], "free_bytes": [], "capability": None}
     found = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
     return {
         "kind": "cuda",
         "names": [device.name for device in found],
         "memory_gib": [round(device.total_memory / 2**30, 1) for device in found],
+        "free_bytes": [torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count())],
         "capability": ".".join(map(str, torch.cuda.get_device_capability())),
     }
+
+
+def _vllm_build() -> str | None:
+    """cpu, cuda or rocm: what the compiled part of vLLM was built for; None when nothing tells."""
+    spec = importlib.util.find_spec("vllm")
+    if spec is None:
+        return None
+    named = importlib.metadata.packages_distributions().get("vllm", [])
+    places = [Path(place) for place in spec.submodule_search_locations or ()]
+    if any("cpu" in f"{name}{_version('vllm')}" for name in named) or any(
+        [*place.glob("_C_AVX*.so")] for place in places
+    ):
+        return "cpu"
+    if importlib.util.find_spec("torch") is None:
+        return None
+    import torch
+
+    return "cuda" if torch.version.cuda else "rocm" if torch.version.hip else "cpu"
+
+
+def _ram() -> int | None:
+    """Bytes that the system can still give to processes, within the limit of a container."""
+    found = [_meminfo(), _cgroup()]
+    return min((count for count in found if count is not None), default=None)
+
+
+def _meminfo() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _cgroup() -> int | None:
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit = (folder / "memory.max").read_text(encoding="ascii").strip()
+        used = (folder / "memory.current").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    return max(int(limit) - int(used), 0) if limit.isdigit() and used.isdigit() else None
 
 
 def main() -> None:
