@@ -85,7 +85,8 @@ def explain(lines: Iterable[bytes], own: Sequence[str] = ()) -> Explanation:
         causes.setdefault(shape[0].name, (_cause(item, *shape), item))
     kept = _kept([*causes.values()], unknown)
     source = kept[0][1] if kept and kept[0][0].rank != "consequence" else unknown
-    return Explanation(tuple(cause for cause, _ in kept), unknown, innermost(source.frames if source else (), own))
+    frame = innermost(source.frames if source else (), own)
+    return Explanation(tuple(cause for cause, _ in kept), None if kept else unknown, frame)
 
 
 def explain_text(text: str, own: Sequence[str] = ()) -> Explanation:

@@ -36,6 +36,15 @@ TOKENS: tuple[Shape, ...] = (
         ("#30963", "#15338"),
     ),
     Shape(
+        "placeholder-not-in-vocabulary",
+        r"Could not infer dtype of NoneType|'NoneType' object",
+        "the placeholder is not one token of this tokenizer",
+        "use the token that the repo's tokenizer has (added_tokens.json): `porter inspect` shows image_context_token",
+        "tokens",
+        ("#30963", "#15338"),
+        frame=r"token_id",
+    ),
+    Shape(
         "processor-token-mismatch",
         r"Mismatch in `?\w+`? token count between text and `?input_ids|[Ii]mage features and image tokens do not "
         r"match",
@@ -133,6 +142,14 @@ CONFIG: tuple[Shape, ...] = (
         "AutoConfig.register(..., exist_ok=True), or no config class of your own where transformers has one",
         "config",
         ("#22178", "ascend#2046"),
+    ),
+    Shape(
+        "config-clash",
+        r"`model_type` attribute that is not consistent .*?config has (?P<said>\S+) and you passed (?P<name>[\w-]+)",
+        "the config class says model_type {said} and is registered as {name}",
+        "one model_type, that of the repo's config.json, on the class and in AutoConfig.register",
+        "config",
+        ("#22178",),
     ),
     Shape(
         "processor-lacks-token-count",

@@ -250,6 +250,16 @@ RUNNING: tuple[Shape, ...] = (
         rank="vague",
     ),
     Shape(
+        "plugin-not-loaded",
+        r"(?P<what>[^\n]{0,80})",
+        "register() of a plugin raised: {what}",
+        "import nothing heavy in register(); name the class lazily as 'module:Class'",
+        "registry",
+        ("#18740", "#16228", "#11229", "#5657"),
+        frame=r"^register ",
+        rank="vague",
+    ),
+    Shape(
         "inspection-failed",
         r"Model architectures? .{0,80} failed to be inspected",
         "the model's module could not be imported; the reason stands above this line in the log",

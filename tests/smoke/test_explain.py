@@ -17,6 +17,8 @@ from porter.smoke.report import Rung
 PLANNED = {"tokens", "build", "weights", "batch", "schema", "init", "lora", "tp", "pp", "serve"}
 HERE = Path(__file__).parent
 SAMPLES = [tuple(line.split("\t")) for line in (HERE / "errors.tsv").read_text(encoding="utf-8").splitlines()]
+REAL = sorted((HERE / "logs" / "real").glob("*.log"))
+"""Engines of vLLM 0.32 on a CPU, each with one fault in the port or its arguments; middles cut, paths neutral."""
 CHAIN = (HERE / "logs" / "in-turn.log").read_text(encoding="utf-8")
 
 
@@ -100,6 +102,23 @@ Traceback (most recent call last):
 ZeroDivisionError: division by zero
 RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}
 """
+
+
+@pytest.mark.parametrize("log", REAL, ids=lambda path: path.stem)
+def test_what_an_engine_really_wrote(log: Path) -> None:
+    with log.open("rb") as stream:
+        found = explain(cut_lines(stream))
+    if log.stem == "unknown":
+        assert not found.causes and found.unknown is not None and found.unknown.type == "FileNotFoundError"
+        assert found.frame is not None and found.frame.file == "/ports/skylark-vl/skylark_vl/modeling.py"
+    else:
+        assert [cause.name for cause in found.causes] == [log.stem]
+        line = log.read_bytes().split(b"\n")[found.causes[0].line - 1].decode()
+        assert found.causes[0].text[-40:] in line
+
+
+def test_there_are_logs_of_many_faults() -> None:
+    assert len(REAL) >= 20
 
 
 def test_an_unknown_error_shows_the_innermost_line_of_the_port() -> None:
