@@ -74,7 +74,7 @@ class _Reading:
         by_size = sorted(self.forest.networks, key=lambda network: (-_size(network), network.root.path))
         self.others.extend(by_size[MAX_NETWORKS:])
         for network in by_size[:MAX_NETWORKS]:
-            names = names_of(network.root.path, network.main.path, _within(network, roots))
+            names = names_of(network.root.path, network.main.path, network.own_rows(roots))
             found = match_vision(names) if network.patches or not network.tokens else None
             if found is not None or (network.patches and not network.tokens):
                 self.vision.append(network)
@@ -215,17 +215,6 @@ def _attends(network: Network) -> bool:
 def _size(network: Network) -> int:
     """Tensors in its main stack."""
     return sum(row.count for row in network.main.below())
-
-
-def _within(network: Network, roots: set[Path]) -> list[Row]:
-    """The rows of a network, those of networks deeper in it left out."""
-    found: list[Row] = []
-    waiting = [network.root]
-    while waiting:
-        node = waiting.pop()
-        found.extend(node.rows)
-        waiting.extend(child for child in node.children.values() if child.path not in roots)
-    return found
 
 
 def _own_rows(network: Network) -> Iterator[Row]:

@@ -12,7 +12,8 @@ from porter.facts.layout_rows import HOLE
 from porter.facts.layout_units import CONNECTOR_WORDS, VISUAL_WORDS, words_of
 from porter.facts.model import Confidence, Evidence, Fact
 from porter.facts.synonyms import HEADS, HIDDEN, LAYERS, PATCH_SIZE
-from porter.facts.towers import KIND_BY_CLASS, TowerReading, read_value
+from porter.facts.tower_kinds import kind_by_word
+from porter.facts.towers import TowerReading, read_value
 from porter.facts.word_lists import words
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON, JSONObject
@@ -119,15 +120,13 @@ def _is_visual_block(block: Block) -> bool:
 
 
 def _known_word(block: Block) -> str | None:
-    text = " ".join(sorted(block.words))
-    return next((kind for word, kind in KIND_BY_CLASS if word in text), None)
+    return kind_by_word(block.model_type) or kind_by_word(" ".join(sorted(block.words)))
 
 
 def _kind_by_config(configs: Configs, block: Block | None) -> str | None:
     """By the model_type and the names that the config gives its tower."""
     value = read_value(configs.code.run, configs.vision, ("model_type",))
-    text = str(plain(value)).lower() if value is not None else ""
-    found = next((kind for word, kind in KIND_BY_CLASS if word in text), None) if text else None
+    found = kind_by_word(str(plain(value))) if value is not None else None
     return found or (_known_word(block) if block is not None else None)
 
 

@@ -58,6 +58,16 @@ class Network:
         staged = sum(row.path.count(HOLE) - 1 > self._hole() for row in rows) * 2 > len(rows)
         return None if staged and len(numbers) < 6 else len(numbers)
 
+    def own_rows(self, roots: set[Path]) -> list[Row]:
+        """Its rows, those of networks deeper in it left out; `roots` are the modules that hold one."""
+        found: list[Row] = []
+        waiting = [self.root]
+        while waiting:
+            node = waiting.pop()
+            found.extend(node.rows)
+            waiting.extend(child for child in node.children.values() if child.path not in roots)
+        return found
+
     def _hole(self) -> int:
         return self.main.path.count(HOLE)
 

@@ -8,13 +8,9 @@ from porter.facts.layout_blocks import Block, block_for
 from porter.facts.layout_model import Layout, Part, patch_width
 from porter.facts.layout_rows import Row
 from porter.facts.model import Evidence
-from porter.facts.towers import CLASS_TOKENS
-from porter.facts.word_lists import words
+from porter.facts.tower_kinds import CLASS_TOKENS, NO_CLASS_TOKEN
 from porter.jsontypes import JSONObject
 
-NO_CLASS_TOKEN = words(
-    "siglip siglip2 siglip_navit moonvit qwen2_vl qwen2_5_vl qwen3_vl pixtral sam convnext swin davit glm4v"
-)
 SAME_NAMES = {"siglip": {"siglip2_vision_model": "siglip2", "siglip2": "siglip2"}}
 """Kinds whose names are those of another kind: the config's model_type tells them apart."""
 

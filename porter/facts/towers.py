@@ -8,6 +8,7 @@ from math import isqrt, prod
 from typing import Any
 
 from porter.facts.synonyms import HEADS, HIDDEN, IMAGE_SIZE, LAYERS, PATCH_SIZE
+from porter.facts.tower_kinds import CLASS_TOKENS, class_token_of, kind_by_names, kind_by_word
 from porter.facts.tower_shapes import KINDS, kind_by_shapes
 from porter.source.attributes import attribute
 from porter.source.inside import CONVOLUTIONS
@@ -17,41 +18,7 @@ from porter.source.values import Instance, Layer, Src, Val, merge_sources, plain
 
 NOMINAL_GRID = 16
 GRID_WORDS = ("grid", "thw", "cu_seqlens", "image_sizes", "spatial_shapes", "tgt_sizes")
-HEAD_NAMES = ("num_heads", "heads", "n_heads", "num_attention_heads", "n_head", "nhead", "head_count", "nheads")
-CLASS_TOKENS = ("class_embedding", "cls_token", "class_token", "cls_embedding", "cls_embed", "class_embeds")
-KIND_BY_CLASS = (
-    ("siglip2", "siglip2"),
-    ("siglip", "siglip"),
-    ("clip", "clip"),
-    ("intern", "intern_vit"),
-    ("radio", "radio"),
-    ("moon", "moonvit"),
-    ("pixtral", "pixtral"),
-    ("aimv2", "aimv2"),
-    ("dino", "dinov2"),
-    ("eva", "eva"),
-    ("sam", "sam"),
-    ("convnext", "convnext"),
-    ("qwen2_5vl", "qwen_vit"),
-    ("qwen", "qwen_vit"),
-)
-
-
-KIND_BY_NAMES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("intern_vit", ("attn.qkv", "ls1", "ls2", "class_embedding"), ()),
-    ("radio", ("radio_model",), ()),
-    ("radio", ("patch_generator",), ()),
-    ("moonvit", ("wqkv", "norm0", "patch_embed"), ()),
-    ("clip", ("pre_layrnorm",), ()),
-    ("clip", ("class_embedding", "self_attn", "layer_norm1"), ()),
-    ("siglip", ("self_attn.q_proj", "layer_norm1"), ("class_embedding",)),
-    ("intern_vit", ("ls1", "attn.qkv"), ()),
-    ("dinov2", ("layer_scale1",), ()),
-    ("dinov2", ("register_tokens",), ()),
-    ("qwen_vit", ("merger", "attn.qkv"), ()),
-    ("open_clip", ("resblocks", "ln_pre"), ()),
-    ("pixtral", ("attention_norm", "ffn_norm", "ln_pre"), ()),
-)
+HEAD_NAMES = (*HEADS, "nhead", "head_count", "nheads")
 
 
 @dataclass(slots=True)
@@ -254,14 +221,14 @@ def _descend(run: Interpreter, module: object, depth: int) -> list[object]:
 def kind_of(tower: TowerReading) -> str | None:
     """The kind by structure where the code is in the repo, by the library's class otherwise."""
     if tower.names:
-        named, shaped = kind_by_names(set(tower.names)), kind_by_shapes(tower.names)
+        named, shaped = kind_by_names(tower.names), kind_by_shapes(tower.names)
         # A tower of this name with one parameter more or less is another tower.
         told_apart = named in KINDS and all(shape is not None for shape in tower.names.values())
         return shaped if told_apart else named or shaped
-    name = tower.class_name.lower().replace("_", "")
-    if tower.class_name in ("from_config", "_from_config", "from_pretrained") or name.startswith("automodel"):
+    name = tower.class_name
+    if name in ("from_config", "_from_config", "from_pretrained") or name.startswith("AutoModel"):
         name = str(plain(tower.values["model_type"])) if "model_type" in tower.values else _model_type(tower.config)
-    return next((kind for word, kind in KIND_BY_CLASS if word in name.lower()), None)
+    return kind_by_word(name)
 
 
 def _model_type(config: Val | None) -> str:
@@ -272,25 +239,12 @@ def _model_type(config: Val | None) -> str:
     return str(plain(found)) if found is not None else ""
 
 
-def kind_by_names(names: set[str]) -> str | None:
-    """The kind of tower by the names of its parameters (relative to it), whatever their outer prefix."""
-    leaves = {".".join(part for part in name.split(".") if not part.isdigit()) for name in names}
-
-    def has(word: str) -> bool:
-        return any(word in leaf for leaf in leaves)
-
-    for kind, wanted, unwanted in KIND_BY_NAMES:
-        if all(has(word) for word in wanted) and not any(has(word) for word in unwanted):
-            return kind
-    return None
-
-
 def _class_token(tower: TowerReading) -> bool | None:
     if tower.names:
         return any(
             name.rsplit(".", 1)[-1] in CLASS_TOKENS or name.split(".")[-1].startswith("cls") for name in tower.names
         )
-    return {"siglip": False, "siglip2": False, "clip": True, "intern_vit": True, "dinov2": True}.get(tower.kind or "")
+    return class_token_of(tower.kind)
 
 
 def _shape(tower: TowerReading, image_size: int | None) -> TowerShape | None:

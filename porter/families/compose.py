@@ -27,7 +27,9 @@ TOWERS = {
     "moonvit": ("moonvit", "MoonVitPretrainedModel"),
     "pixtral": ("pixtral", "PixtralHFVisionModel"),
     "aimv2": ("aimv2", "AIMv2Model"),
-    "qwen_vit": ("qwen2_vl", "Qwen2VisionTransformer"),
+    "qwen2_vl": ("qwen2_vl", "Qwen2VisionTransformer"),
+    "qwen2_5_vl": ("qwen2_5_vl", "Qwen2_5_VisionTransformer"),
+    "qwen3_vl": ("qwen3_vl", "Qwen3_VisionTransformer"),
 }
 """Tower kinds and the class by which a tree has each; one that this tree lacks is not native here."""
 OPERATIONS = frozenset(
