@@ -191,7 +191,8 @@ class Configs:
 
     def confidence(self, found: Found) -> Confidence:
         """How sure a value is by where it stands: a guess where the code reads nothing of that name, likely where
-        something disagrees or where an unusual key was never seen to be read."""
+        something disagrees, where an unusual key was never seen to be read, or where the part of the code that is
+        there does not read it."""
         if found.unread:
             return Confidence.GUESS
         key = found.sources[0].where.rpartition(".")[2] if found.sources else ""
@@ -200,6 +201,8 @@ class Configs:
         from_processor = in_json and found.path is None
         unseen = in_json and key.partition("[")[0] not in STANDARD and not seen
         unseen = unseen and (self.code.model is None or from_processor)
+        part = self.code.model is not None and found.path is not None and self.reads(key) is None
+        unseen = unseen or (part and key not in self.code_words().read)
         return Confidence.LIKELY if unseen or not found.sure else Confidence.CERTAIN
 
     def lookup(self, names: tuple[str, ...]) -> Found | None:

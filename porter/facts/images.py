@@ -120,7 +120,7 @@ def _shuffle_facts(configs: Configs, path: FeaturePath | None, shuffle: dict[str
     version = shuffle.get("version") if shuffle else None
     ratio_value: JSON = merge_ratio(path, shuffle)
     source = _stated(configs, "downsample_ratio", ratio_value)
-    sure = Confidence.LIKELY if path.lost else Confidence.CERTAIN
+    sure = Confidence.LIKELY if path.lost or path.tower.native else Confidence.CERTAIN
     seen = sure if ratio_value is not None else Confidence.UNKNOWN
     yield Fact("downsample_ratio", ratio_value, seen, (*evidence(source), *shown))
     known = version if isinstance(version, str) and version != "other" else None

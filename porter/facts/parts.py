@@ -139,10 +139,11 @@ def connector_fact(configs: Configs, layout: Layout, path: FeaturePath | None) -
         listed = op.get("layers")
         layers.extend(dict(layer) for layer in listed if isinstance(layer, dict)) if isinstance(listed, list) else None
     attrs = [str(layer.get("attr") or "") for layer in layers if layer.get("attr")]
-    attr = attrs[0] if len(set(attrs)) == 1 and "." not in attrs[0] else common_path(attrs)
     found = language_module(configs.code)
     beside = (path.tower.attr, *(tower.attr for tower in path.others), *((found[0],) if found is not None else ()))
-    attr = whole_module(attr, beside)
+    attr = whole_module(common_path(attrs), beside)
+    if len(set(attrs)) == 1 and any(f"{other}.".startswith(f"{attr}." if attr else "") for other in beside):
+        attr = attrs[0]  # one layer beside the other parts is the connector itself
     prefix, sure = prefix_of(layout, attr) if attr else ("", Confidence.LIKELY)
     shown = [_shown_layer(layer, attr) for layer in layers]
     kind = "+".join(str(layer["op"]) for layer in shown) or "none"

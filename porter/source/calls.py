@@ -10,6 +10,7 @@ from porter.source import layers
 from porter.source.attributes import Super
 from porter.source.builtin_calls import BUILTINS, METHODS
 from porter.source.codebase import External, snippet, where
+from porter.source.interpreter import is_decorated
 from porter.source.statements import iterable, set_attribute
 from porter.source.tensor_calls import FUNCTIONS, TENSOR_METHODS
 from porter.source.tensors import Features, Pixels, TowerOutput
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from porter.source.interpreter import Frame, Interpreter
 
 CONTAINERS = ("ModuleList", "Sequential", "ModuleDict")
+OF_THE_CLASS = ("staticmethod", "classmethod")
 FACTORIES = ("from_config", "_from_config", "from_pretrained")
 
 
@@ -84,7 +86,8 @@ def apply(run: Interpreter, function: Val, args: list[Val], kwargs: dict[str, Va
     """Call a value."""
     target = function.value
     if isinstance(target, Function):
-        if target.owner is None and args and isinstance(args[0].value, Instance) and target.defining is not None:
+        unbound = target.owner is None and target.defining is not None
+        if unbound and args and isinstance(args[0].value, Instance) and not is_decorated(target.node, *OF_THE_CLASS):
             target = replace_owner(target, args[0].value)
             args = args[1:]
         return run.call_function(target, args, kwargs, frame.depth + 1)
@@ -133,6 +136,9 @@ def call_external(
     if handler is not None:
         result = handler(run, args, kwargs, place, frame)
         return result if result is not None else unknown(place.text, f"{place.file} {place.where}")
+    if target.name == "__init__" and args and isinstance(args[0].value, Instance):
+        run.external_init(args[0].value, args[1:], kwargs)
+        return Val(None)
     if target.name in FACTORIES:
         return Val(Layer(External(target.dotted), args, kwargs, place), (place,))
     capture(run, [*args, *kwargs.values()])

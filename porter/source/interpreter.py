@@ -277,8 +277,8 @@ class Interpreter:
 
     def bind(self, function: Function, args: list[Val], kwargs: dict[str, Val], frame: Frame) -> None:
         spec = function.node.args
-        if function.owner is not None and not _is_static(function.node):
-            args = [Val(function.owner), *args]
+        first = _first_argument(function)
+        args = [first, *args] if first is not None else args
         names = [argument.arg for argument in [*spec.posonlyargs, *spec.args]]
         for name, value in zip(names, args, strict=False):
             frame.names[name] = value
@@ -373,9 +373,19 @@ def _assigned(statement: ast.stmt, name: str) -> ast.expr | None:
     return None
 
 
-def _is_static(node: ast.FunctionDef | ast.Lambda) -> bool:
+def _first_argument(function: Function) -> Val | None:
+    """`self` or `cls`, where the function is bound to one."""
+    if is_decorated(function.node, "staticmethod"):
+        return None
+    if is_decorated(function.node, "classmethod"):
+        cls = function.owner.cls if function.owner is not None else function.defining
+        return Val(cls) if cls is not None else None
+    return Val(function.owner) if function.owner is not None else None
+
+
+def is_decorated(node: ast.FunctionDef | ast.Lambda, *names: str) -> bool:
     decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
-    return any(isinstance(item, ast.Name) and item.id == "staticmethod" for item in decorators)
+    return any(isinstance(item, ast.Name) and item.id in names for item in decorators)
 
 
 def is_unknown(value: Val) -> bool:
