@@ -20,6 +20,7 @@ from pathlib import Path
 
 from porter.errors import WorkerError
 from porter.jsontypes import JSON, JSONObject
+from porter.workers.groups import members, remove, shared_memory
 
 EventSink = Callable[[JSONObject], None]
 
@@ -180,9 +181,11 @@ def _started(
         yield process
     finally:
         # Before it is reaped: afterwards the group id could belong to somebody else.
+        shared = shared_memory(members(process.pid))
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        remove(shared)
 
 
 def _follow(process: subprocess.Popen[bytes], answer: Path, timeout: float, events: _EventReader) -> bool:

@@ -205,6 +205,32 @@ def test_killing_porter_leaves_no_process(tmp_path: Path) -> None:
     assert wait_for(lambda: group_is_gone(int(group_file.read_text())))
 
 
+HOLDS_MEMORY = """
+import multiprocessing
+from multiprocessing import resource_tracker, shared_memory
+def hold(pipe):
+    held = shared_memory.SharedMemory(create=True, size=4096)
+    pipe.send(held.name)
+    time.sleep(600)
+def job(payload):
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    context.Process(target=hold, args=(theirs,), daemon=True).start()
+    with open(payload["file"], "w") as stream:
+        stream.write(ours.recv() + "\\n")
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="this system keeps shared memory elsewhere")
+def test_a_timeout_leaves_no_shared_memory(run: Run, tmp_path: Path) -> None:
+    name_file = tmp_path / "name"
+    with pytest.raises(WorkerError, match="timed out"):
+        run(HOLDS_MEMORY, {"file": str(name_file)}, timeout=8.0)
+    name = name_file.read_text().strip()
+    assert name.startswith("psm_") and not (Path("/dev/shm") / name).exists()
+
+
 def test_plugin_is_seen_as_an_entry_point(run: Run, tmp_path: Path) -> None:
     package = tmp_path / "my-model-vllm" / "my_model"
     package.mkdir(parents=True)

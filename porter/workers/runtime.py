@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from porter_worker import groups
+
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
 _LIMITS = {
@@ -66,6 +68,7 @@ def _tie_to_porter(lifeline: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         while os.read(lifeline, 1):
             continue
+        groups.end_others(os.getpgrp())
         os.killpg(os.getpgrp(), signal.SIGKILL)
     os.close(lifeline)
 

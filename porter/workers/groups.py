@@ -1,0 +1,59 @@
+"""The end of a process group: every process of it, and the shared memory that they would leave behind.
+
+Standard library only: porter's own process and the watcher of a worker both use it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+SHARED = Path("/dev/shm")
+_OURS = re.compile(r"/dev/shm/((?:psm|torch|wnsm|vllm|sem\.mp)[\w.-]*)")
+ROUNDS = 100
+
+
+def members(group: int, spare: Collection[int] = ()) -> list[int]:
+    """Processes of a group that still run; none where the system has no /proc."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, IndexError, ValueError):
+            state, _, its_group = status.read_text().rsplit(")", 1)[1].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                found.append(int(status.parent.name))
+    return [pid for pid in found if pid not in spare]
+
+
+def shared_memory(pids: Iterable[int]) -> set[str]:
+    """Names of the segments that these processes have mapped: Python's, torch's and vLLM's kinds only."""
+    names: set[str] = set()
+    for pid in pids:
+        with suppress(OSError):
+            names.update(_OURS.findall(Path(f"/proc/{pid}/maps").read_text(errors="replace")))
+    return names
+
+
+def remove(names: Iterable[str]) -> None:
+    for name in names:
+        with suppress(OSError):
+            (SHARED / name).unlink()
+
+
+def end_others(group: int) -> None:
+    """Ends every process of `group` but the caller, then removes their shared memory."""
+    spare, names = {os.getpid()}, set[str]()
+    for _ in range(ROUNDS):
+        alive = members(group, spare)
+        if not alive:
+            break
+        names |= shared_memory(alive)
+        for pid in alive:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+    remove(names)
