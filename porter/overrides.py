@@ -11,6 +11,7 @@ from typing import Any
 
 from porter.errors import UsageError
 from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
+from porter.facts.plausible import fault
 from porter.facts.reading import RepoReading
 from porter.facts.vocabulary import read_vocabulary
 from porter.hub.jsonfiles import MAX_DEPTH, is_shallow
@@ -195,9 +196,10 @@ def _checked(name: str, value: JSON, where: str) -> JSON:
     fits = isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds)
     if not is_shallow(value):
         raise UsageError(f"{where}: {name} is nested deeper than {MAX_DEPTH} levels")
-    if value is None or (fits and not (isinstance(value, float) and not math.isfinite(value))):
+    wanted = fault(name, value)
+    if value is None or (fits and not wanted and not (isinstance(value, float) and not math.isfinite(value))):
         return value
-    wanted = " or ".join(NAMES[kind] for kind in kinds)
+    wanted = wanted or " or ".join(NAMES[kind] for kind in kinds)
     raise UsageError(f"{where}: {name} must be {wanted}, not {json.dumps(value)}")
 
 

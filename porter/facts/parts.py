@@ -164,7 +164,7 @@ def connector_fact(configs: Configs, layout: Layout, path: FeaturePath | None) -
             value, sure = {**seen.value, "lost": path.lost}, seen.confidence
         note = f"the way to {path.lost} was lost"
         return Fact("connector", value, sure, evidence(places) or seen.evidence, note=note)
-    return Fact("connector", value, sure, evidence(places))
+    return Fact("connector", value, sure, evidence(places or path.sources))
 
 
 def _connector_without_path(configs: Configs, layout: Layout) -> Fact:

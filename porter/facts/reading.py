@@ -26,6 +26,7 @@ from porter.facts.parts import (
     language_module,
     tower_fact,
 )
+from porter.facts.plausible import plausible
 from porter.facts.quantization import quantization_fact
 from porter.facts.synonyms import HIDDEN
 from porter.facts.ties import tie_fact
@@ -108,7 +109,7 @@ def infer(snapshot: Snapshot) -> RepoReading:
         lambda: config_conflicts(configs, facts),
     ]
     for part in parts:
-        facts.update({fact.name: readable(fact) for fact in bounded(code, part) or []})
+        facts.update({fact.name: plausible(readable(fact)) for fact in bounded(code, part) or []})
     problems = dict.fromkeys([*code.problems, *snapshot.missing_code, *snapshot.tensors.problems])
     return RepoReading(snapshot, ModelFacts(facts), configs, tuple(problems))
 
@@ -239,14 +240,22 @@ def _prefixes(tower: Fact, connector: Fact, language: Fact) -> Fact:
         inner = value[0] if isinstance(value, list) and value else value
         return inner.get("prefix") if isinstance(inner, dict) else None
 
-    value: JSON = {
+    value: dict[str, JSON] = {
         "vision_tower": prefix(tower.value),
         "connector": prefix(connector.value),
         "language_model": prefix(language.value),
     }
-    order = list(Confidence)
-    sure = max((tower.confidence, connector.confidence, language.confidence), key=order.index)
-    return Fact("weight_prefixes", value, sure, (*tower.evidence[:1], *connector.evidence[:1], *language.evidence[:1]))
+    parts = {"vision_tower": tower, "connector": connector, "language_model": language}
+    known = [parts[name] for name, found in value.items() if found is not None]
+    lost = [name for name, found in value.items() if found is None]
+    shown = tuple(item for part in known for item in part.evidence[:1])
+    if not known:
+        return Fact("weight_prefixes", None, Confidence.UNKNOWN)
+    sure = max((part.confidence for part in known), key=list(Confidence).index)
+    note = f"not known: {', '.join(lost)}" if lost else ""
+    return Fact(
+        "weight_prefixes", value, Confidence.LIKELY if lost and sure is Confidence.CERTAIN else sure, shown, note=note
+    )
 
 
 def _path_fact(path: FeaturePath | None) -> Fact:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from porter.errors import PorterError
 from porter.facts import RepoReading
+from porter.facts.model import Confidence, Fact
 from tests.facts.compare import read
 from tests.source.test_interpreter import HOSTILE
 from tests.variants import variant
@@ -31,16 +32,39 @@ JUNK: list[Any] = [
 
 
 def survives(folder: Path) -> RepoReading | None:
-    """A reading whose facts are JSON, or None for an expected failure."""
+    """A reading whose facts are sound JSON, or None for an expected failure that says what is wrong in one line."""
     try:
         reading = read(folder)
-    except PorterError:
+    except PorterError as error:
+        assert error.message
+        assert "\n" not in error.message
         return None
     json.dumps(reading.facts.to_json())
+    for fact in reading.facts.values():
+        check_fact(fact)
     for scope in ("model", "vision", "text"):
         for attribute in ("force_image_size", "select_layer", "downsample_ratio", "hidden_size", "ps_version", "zzz"):
             json.dumps(reading.resolve(scope, attribute).to_json())  # type: ignore[arg-type]
     return reading
+
+
+def check_fact(fact: Fact) -> None:
+    """A value and its confidence belong together, and what is claimed to be known says where it was read."""
+    if fact.confidence is Confidence.UNKNOWN and fact.name not in LISTS:
+        assert fact.value is None, fact
+    if fact.value is None:
+        assert fact.confidence in (Confidence.UNKNOWN, Confidence.ABSENT), fact
+    if fact.confidence in (Confidence.CERTAIN, Confidence.LIKELY) and fact.note != "weights layout not seen":
+        assert fact.evidence, fact
+    for name in NUMBERS_ABOVE_ZERO:
+        if fact.name == name and fact.value is not None:
+            sides = fact.value if isinstance(fact.value, list) else [fact.value]
+            assert all(isinstance(side, (int, float)) and side > 0 for side in sides), fact
+
+
+LISTS = ("buffers", "modalities")
+"""Facts whose empty list means "none was seen"."""
+NUMBERS_ABOVE_ZERO = ("image_size", "patch_size", "tokens_per_tile", "downsample_ratio", "min_tiles", "max_tiles")
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +238,9 @@ def test_impossible_sizes(key: str, size: int, built: dict[str, Path], tmp_path:
 def test_hostile_names_in_auto_map(reference: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     config = {**MAP, "auto_map": {"AutoConfig": reference, "AutoModel": reference}}
-    survives(repo(tmp_path / "repo", config, {"m.py": "class Model: pass\n", "c.py": CONFIG}))
+    reading = survives(repo(tmp_path / "repo", config, {"m.py": "class Model: pass\n", "c.py": CONFIG}))
+    assert reading is not None
+    assert all("/" not in name and ".." not in name for name in reading.snapshot.python)
 
 
 def test_hostile_strings_stay_data(tmp_path: Path) -> None:
