@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from porter.facts.callers import frame_inside, functions
 from porter.facts.configs import Configs, Found
-from porter.facts.pixels import call_constant, called
+from porter.facts.pixels import call_constant
+from porter.facts.syntax import called
 from porter.facts.token_roles import about_images
 from porter.facts.token_sources import like_token
 from porter.source.codebase import snippet, where

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from porter.facts.configs import Configs
+from porter.facts.syntax import called
 from porter.source.interpreter import Frame, is_unknown
 from porter.source.values import ClassRef, Function, Instance, Val
 from porter.source.walking import nodes
@@ -52,9 +53,7 @@ def _calls(configs: Configs, function: Function) -> Iterator[tuple[Function, ast
     wanted = getattr(function.node, "name", "")
     for caller in functions(configs):
         for node in nodes(caller.node):
-            target = node.func if isinstance(node, ast.Call) else None
-            name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
-            if isinstance(node, ast.Call) and name == wanted and caller.node is not function.node:
+            if isinstance(node, ast.Call) and called(node) == wanted and caller.node is not function.node:
                 yield caller, node
 
 

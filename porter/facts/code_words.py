@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from porter.facts.code import CodeReading
+from porter.facts.syntax import called
 from porter.source.walking import nodes
 
 ASKING = ("getattr", "hasattr", "get", "pop", "setdefault")
@@ -46,12 +47,8 @@ def _read(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
         if isinstance(node.slice.value, str):
             yield node.slice.value
-    elif isinstance(node, ast.Call) and _called(node) in ASKING:
+    elif isinstance(node, ast.Call) and called(node) in ASKING:
         yield from (item.value for item in node.args if isinstance(item, ast.Constant) and isinstance(item.value, str))
-
-
-def _called(node: ast.Call) -> str:
-    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
 def _spoken(node: ast.AST) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from porter.facts.layout_match import Found
 from porter.facts.layout_networks import Network, Node
@@ -11,7 +11,7 @@ from porter.facts.layout_rows import HOLE, Path, Row
 from porter.jsontypes import JSON, JSONObject
 
 Role = Literal["tower", "connector", "language_model", "head", "extra", "side"]
-ROLES: tuple[Role, ...] = ("tower", "connector", "language_model", "head", "extra", "side")
+ROLES: tuple[Role, ...] = get_args(Role)
 SHOWN_PATTERNS = 400
 SHOWN_EXTRA = 24
 

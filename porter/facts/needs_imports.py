@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from porter.facts.model import Evidence
-from porter.facts.needs_walk import Place, Seen, called
+from porter.facts.needs_walk import Place, Seen
+from porter.facts.syntax import called
 
 IMPORTERS = frozenset({"import_module", "__import__"})
 

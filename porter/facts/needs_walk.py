@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Union
 
+from porter.facts.syntax import called
 from porter.source.codebase import CodeBase, SourceFile
 
 Guard = Literal["", "try", "if", "types", "main"]
@@ -125,11 +126,6 @@ BRANCHES: Mapping[type[ast.AST], Callable[[Any, Place], Below]] = {
     ast.IfExp: _choice,
     ast.With: _with,
 }
-
-
-def called(node: ast.Call) -> str:
-    """The last name of what is called."""
-    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
 def _is_soft(node: ast.Try) -> bool:

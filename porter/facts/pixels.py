@@ -7,6 +7,8 @@ import ast
 from porter.facts.code import CodeReading
 from porter.facts.configs import Configs, Found, evidence, found_from
 from porter.facts.model import Confidence, Fact
+from porter.facts.synonyms import RESAMPLING
+from porter.facts.syntax import called
 from porter.facts.tiling import tiling_bounds
 from porter.jsontypes import JSON
 from porter.source.codebase import snippet, where
@@ -14,7 +16,7 @@ from porter.source.interpreter import Frame
 from porter.source.values import Function, Src, plain
 from porter.source.walking import nodes
 
-RESAMPLE = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
+RESAMPLE = tuple(RESAMPLING)
 
 
 def resample_name(value: JSON) -> JSON:
@@ -53,13 +55,7 @@ def _default_frame(code: CodeReading, file: str, owner: ast.AST) -> Frame:
 
 def call_constant(code: CodeReading, node: ast.Call, role: str, frame: Frame) -> Found | None:
     """What one call of an image function is given for a role (mean, std, resample)."""
-    name = (
-        node.func.attr
-        if isinstance(node.func, ast.Attribute)
-        else node.func.id
-        if isinstance(node.func, ast.Name)
-        else ""
-    )
+    name = called(node)
     keywords = {keyword.arg: keyword.value for keyword in node.keywords}
     place = Src(frame.file, where(node), snippet(node))
     if role == "resample":
@@ -148,12 +144,6 @@ def rescale_fact(configs: Configs) -> Fact:
             ):
                 return Fact("rescale", True, Confidence.LIKELY, evidence((Src(file.path, where(node), snippet(node)),)))
     return Fact("rescale", None, Confidence.UNKNOWN)
-
-
-def called(node: ast.AST) -> str:
-    """The last name of what a call calls, "" for anything else."""
-    target = node.func if isinstance(node, ast.Call) else None
-    return target.attr if isinstance(target, ast.Attribute) else target.id if isinstance(target, ast.Name) else ""
 
 
 def scheme_fact(configs: Configs) -> Fact:

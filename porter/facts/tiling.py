@@ -82,7 +82,7 @@ def thumbnail(configs: Configs) -> Found | None:
     for function in _functions(configs):
         resized = _resized_names(function.node)
         for node in nodes(function.node):
-            if _called(node) in ("crop", "unfold"):
+            if _method_called(node) in ("crop", "unfold"):
                 crops = crops or Src(function.file, where(node), snippet(node))
             if isinstance(node, ast.If) and any(_adds_resized(inner, resized) for inner in node.body):
                 return _flag(configs, function, node)
@@ -93,10 +93,10 @@ def thumbnail(configs: Configs) -> Found | None:
 def _resizes(configs: Configs) -> int:
     """How many places resize an image: with two, one of them may make a view of the whole."""
     trees = [file.tree for file in configs.code.run.code.files()]
-    return sum(_called(node) == "resize" for tree in trees for node in nodes(tree))
+    return sum(_method_called(node) == "resize" for tree in trees for node in nodes(tree))
 
 
-def _called(node: ast.AST) -> str:
+def _method_called(node: ast.AST) -> str:
     target = node.func if isinstance(node, ast.Call) else None
     return target.attr if isinstance(target, ast.Attribute) else ""
 
@@ -104,16 +104,16 @@ def _called(node: ast.AST) -> str:
 def _resized_names(function: ast.AST) -> set[str]:
     """Names that hold a resized image."""
     pairs = [(n.targets[0], n.value) for n in nodes(function) if isinstance(n, ast.Assign)]
-    return {target.id for target, value in pairs if isinstance(target, ast.Name) and _called(value) == "resize"}
+    return {target.id for target, value in pairs if isinstance(target, ast.Name) and _method_called(value) == "resize"}
 
 
 def _adds_resized(statement: ast.stmt, resized: set[str]) -> bool:
     """`tiles.append(image.resize(size))`, or of a name that holds one."""
     call = statement.value if isinstance(statement, ast.Expr) else None
-    if not isinstance(call, ast.Call) or _called(call) not in ("append", "insert") or not call.args:
+    if not isinstance(call, ast.Call) or _method_called(call) not in ("append", "insert") or not call.args:
         return False
     inner = list(nodes(call.args[-1]))
-    return any(_called(n) == "resize" or (isinstance(n, ast.Name) and n.id in resized) for n in inner)
+    return any(_method_called(n) == "resize" or (isinstance(n, ast.Name) and n.id in resized) for n in inner)
 
 
 def _flag(configs: Configs, function: Function, node: ast.If) -> Found | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from porter.facts.towers import TowerReading
+from porter.facts.towers import TowerReading, argument_of
 from porter.source.interpreter import Interpreter
 from porter.source.layers import ACTIVATIONS, NORMS, children
 from porter.source.values import Instance, Layer, Val, plain
@@ -48,7 +48,7 @@ def _stated(layer: Layer, path: str, width: object) -> Iterator[tuple[str, Val]]
         return
     if name.endswith(NORMS):
         yield "norm_type", Val("rms_norm" if name.endswith("RMSNorm") else "layer_norm", (layer.place,))
-        given = _given(layer, 1, "eps")
+        given = argument_of(layer, 1, "eps")
         yield "layer_norm_eps", given if given is not None else Val(1e-5, (layer.place,))
     elif name.endswith(ACTIVATIONS):
         act = HIDDEN_ACT.get((name.removesuffix("Activation"), str(layer.argument(0, "approximate", "none"))))
@@ -59,13 +59,9 @@ def _stated(layer: Layer, path: str, width: object) -> Iterator[tuple[str, Val]]
 
 
 def _linear(layer: Layer, path: str, width: object) -> Iterator[tuple[str, Val]]:
-    outer = _given(layer, 1, "out_features")
+    outer = argument_of(layer, 1, "out_features")
     if "qkv" in path.rpartition(".")[2]:
-        bias = _given(layer, 2, "bias")
+        bias = argument_of(layer, 2, "bias")
         yield "qkv_bias", bias if bias is not None else Val(True, (layer.place,))
     elif outer is not None and isinstance(plain(outer), int) and plain(outer) != width:
         yield "intermediate_size", outer
-
-
-def _given(layer: Layer, index: int, keyword: str) -> Val | None:
-    return layer.kwargs.get(keyword) or (layer.args[index] if index < len(layer.args) else None)

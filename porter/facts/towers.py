@@ -124,9 +124,9 @@ def patch_embedding(run: Interpreter, module: object) -> tuple[Val, Val] | None:
     for layer in _before_blocks(run, module, 4):
         side = patch_side(layer)
         if side is not None and not chain:
-            return Val(side, (layer.place,)), _argument(layer, 1, "out_features") or unknown("width")
-        into, out = layer.argument(0, "in_channels"), _argument(layer, 1, "out_channels")
-        step = _argument(layer, 3, "stride") or _argument(layer, 2, "kernel_size")
+            return Val(side, (layer.place,)), argument_of(layer, 1, "out_features") or unknown("width")
+        into, out = layer.argument(0, "in_channels"), argument_of(layer, 1, "out_channels")
+        step = argument_of(layer, 3, "stride") or argument_of(layer, 2, "kernel_size")
         if layer.cls.name not in CONVOLUTIONS or out is None or step is None:
             continue
         if not isinstance(_single(step), int):
@@ -146,7 +146,8 @@ def _single(value: Val) -> Any:
     return inner[-1] if square else inner
 
 
-def _argument(layer: Layer, index: int, keyword: str) -> Val | None:
+def argument_of(layer: Layer, index: int, keyword: str) -> Val | None:
+    """What a layer is built with, by keyword or position."""
     return layer.kwargs.get(keyword) or (layer.args[index] if index < len(layer.args) else None)
 
 
@@ -171,7 +172,7 @@ def _heads(run: Interpreter, module: object, width: object) -> Val | None:
     """The number of heads that the attention of a block is built with."""
     for child in _descend(run, module, 4):
         if isinstance(child, Layer) and child.cls.name == "MultiheadAttention":
-            return _argument(child, 1, "num_heads")
+            return argument_of(child, 1, "num_heads")
         if not isinstance(child, Instance):
             continue
         for name, value in child.attrs.items():

@@ -13,7 +13,6 @@ from porter.vllm_tree.tree import Tree
 from porter.weights.mapper import NameRules
 
 MAPPER = "hf_to_vllm_mapper"
-FIELDS = ("regex", "substr", "stacked", "prefix", "suffix")
 UNSEEN_FIELDS = ("renaming",)
 """Fields of a WeightsMapper that porter does not apply: a name under such a mapper is not judged."""
 REGISTERING = frozenset({"add_module", "register_module", "register_parameter", "register_buffer"})
@@ -189,7 +188,7 @@ def _assigns_mapper(owner: ClassReading) -> bool:
 
 def _joined(first: NameRules, second: NameRules) -> NameRules:
     """`first` wins over `second`, as a class's own mapper does over its base's."""
-    return replace(first, **{name: {**getattr(second, name), **getattr(first, name)} for name in FIELDS})
+    return replace(first, **{name: {**getattr(second, name), **getattr(first, name)} for name in NameRules.KINDS})
 
 
 def _evaluate(tree: Tree, file: str, node: ast.expr, depth: int) -> tuple[NameRules, bool]:
@@ -218,12 +217,12 @@ def _called(node: ast.Call) -> tuple[NameRules, bool]:
     readable = True
     for keyword in node.keywords:
         name = (keyword.arg or "").removeprefix("orig_to_new_")
-        if name in FIELDS and isinstance(keyword.value, ast.Dict):
+        if name in NameRules.KINDS and isinstance(keyword.value, ast.Dict):
             tables[name], whole = _table(keyword.value)
             readable = readable and whole
-        elif name in FIELDS and (dropped := _from_keys(keyword.value)) is not None:
+        elif name in NameRules.KINDS and (dropped := _from_keys(keyword.value)) is not None:
             tables[name] = dropped
-        elif name in FIELDS or name in UNSEEN_FIELDS or keyword.arg is None:
+        elif name in NameRules.KINDS or name in UNSEEN_FIELDS or keyword.arg is None:
             readable = False
     return NameRules(**tables), readable
 

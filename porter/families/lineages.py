@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from porter.families.library import Library
 from porter.source.codebase import CodeBase, Definition, External
+from porter.vllm_tree.classes import class_attributes
 
 MAX_BASES = 40
 ENDS = ("torch.", "nn.", "abc.", "typing.", "enum.", "object")
@@ -51,7 +51,7 @@ class Lineage:
 
     def attribute(self, name: str) -> tuple[ClassAt, ast.expr] | None:
         for owner in self.classes:
-            for target, value in _assigned(owner.node):
+            for target, value in class_attributes(owner.node):
                 if target == name:
                     return owner, value
         return None
@@ -64,18 +64,10 @@ class Lineage:
                     return owner, node
                 if isinstance(node, ast.FunctionDef) and node.name in names:
                     return owner, node
-            for target, value in _assigned(owner.node):
+            for target, value in class_attributes(owner.node):
                 if target in names:
                     return owner, value
         return None
-
-
-def _assigned(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
-    for item in node.body:
-        if isinstance(item, ast.Assign):
-            yield from ((target.id, item.value) for target in item.targets if isinstance(target, ast.Name))
-        elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.value is not None:
-            yield item.target.id, item.value
 
 
 def lineage_of(start: ClassAt, library: Library) -> Lineage:

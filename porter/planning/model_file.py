@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from porter.facts.synonyms import PILS_OWN, RESAMPLING
 from porter.planning import layout
 from porter.planning.names import is_name
 from porter.planning.spec import PortSpec, Source
 from porter.weights.mapper import NameRules, mapper_field, sharded
 
 MODELS = "vllm.model_executor.models"
-RESAMPLING = {0: "NEAREST", 1: "LANCZOS", 2: "BILINEAR", 3: "BICUBIC", 4: "BOX", 5: "HAMMING"}
-BICUBIC = 3
+PIL_FILTERS = {number: name.upper() for name, number in RESAMPLING.items()}
 TILING = ("min_dynamic_patch", "max_dynamic_patch", "dynamic_image_size", "use_thumbnail")
 
 
@@ -74,8 +74,8 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
         "connector_locals": connector_locals(spec),
         "normalise": _normalise(spec),
         "mapper": mapper(spec.rules),
-        "resample": RESAMPLING[spec.pixels.resample] if spec.pixels else None,
-        "own_tiles": spec.pixels is not None and spec.pixels.resample != BICUBIC,
+        "resample": PIL_FILTERS[spec.pixels.resample] if spec.pixels else None,
+        "own_tiles": spec.pixels is not None and spec.pixels.resample != PILS_OWN,
         "bare": not (
             spec.rules
             or spec.tokens.placeholder
@@ -209,7 +209,7 @@ def _pixel_imports(spec: PortSpec, imports: Imports) -> None:
     imports.plain.update({"torch", "torchvision.transforms as T"})
     imports.add("PIL", "Image")
     imports.add("vllm.multimodal.image", "convert_image_mode")
-    tiles = "calculate_internvl_targets" if spec.pixels.resample != BICUBIC else "dynamic_preprocess_internvl"
+    tiles = "calculate_internvl_targets" if spec.pixels.resample != PILS_OWN else "dynamic_preprocess_internvl"
     imports.add(spec.base.hf_module, "get_internvl_target_ratios", tiles)
 
 

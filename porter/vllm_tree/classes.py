@@ -88,7 +88,7 @@ def meaning(tree: Tree, file: str, name: str) -> Meaning | None:
 def read_class(file: str, node: ast.ClassDef) -> ClassReading:
     methods = {item.name: item for item in node.body if isinstance(item, ast.FunctionDef)}
     bases = tuple(name for base in node.bases if (name := base_name(base)))
-    return ClassReading(node.name, file, node.lineno, bases, methods, dict(_class_attributes(node)), node)
+    return ClassReading(node.name, file, node.lineno, bases, methods, dict(class_attributes(node)), node)
 
 
 def base_name(node: ast.expr) -> str | None:
@@ -192,7 +192,8 @@ def exports(tree: Tree, dotted: str, name: str) -> bool:
     return source is not None and (name in source.definitions or name in source.imports)
 
 
-def _class_attributes(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
+def class_attributes(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
+    """(name, value) of every assignment in a class body."""
     for item in node.body:
         if isinstance(item, ast.Assign):
             yield from ((target.id, item.value) for target in item.targets if isinstance(target, ast.Name))
