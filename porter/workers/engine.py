@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from porter_worker import batch, images, placeholders, runtime, tokens
+from porter_worker import batch, dummy, images, placeholders, runtime, tokens
 from porter_worker.build import inspect_in_process
 
 PROBE = """
@@ -166,6 +166,8 @@ class Engine:
         if weights:
             target.unlink(missing_ok=True)
             target.symlink_to(Path(weights).resolve())
+        else:
+            dummy.draw_dummy_weights()
         self.llm = LLM(**self.arguments(weights), disable_log_stats=True)
         self.llm.apply_model(self._record_embeds)
         seconds = time.monotonic() - start
