@@ -18,8 +18,10 @@ from porter.source.values import Function, Src, plain
 from porter.source.walking import nodes
 
 Level = Literal["config", "processor", "tokenizer", "code", "default"]
-PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
-TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json")
+FILES: tuple[tuple[Level, tuple[str, ...]], ...] = (
+    ("processor", ("processor_config.json", "preprocessor_config.json")),
+    ("tokenizer", ("tokenizer_config.json", "special_tokens_map.json")),
+)
 MAX_KEYS, MAX_DEPTH, MAX_COMPARISONS = 4000, 5, 60
 
 
@@ -45,9 +47,9 @@ def stated_tokens(configs: Configs) -> list[Stated]:
     files, then constants of the code, then defaults of the config class."""
     snapshot = configs.snapshot
     found = list(_of_file(snapshot.config(), "config.json", "config"))
-    for level, files in (("processor", PROCESSOR_FILES), ("tokenizer", TOKENIZER_FILES)):
+    for level, files in FILES:
         for file in files:
-            found.extend(_of_file(snapshot.json.get(file, {}), file, level))  # type: ignore[arg-type]
+            found.extend(_of_file(snapshot.json.get(file, {}), file, level))
     return [*found, *_constants(configs), *_defaults(configs)]
 
 
@@ -73,7 +75,7 @@ def _of_object(content: Mapping[str, JSON], file: str, level: Level, path: str, 
             yield from _of_object(inner, file, level, place, left)
 
 
-def _statement(key: str, value: JSON, level: Level, source: Src) -> Stated | None:
+def _statement(key: str, value: object, level: Level, source: Src) -> Stated | None:
     found = role_of(key)
     if found is None:
         return None
@@ -101,7 +103,7 @@ def _constants(configs: Configs) -> Iterator[Stated]:
         for node in nodes(file.tree):
             for name, value in _named_literals(node) if id(node) not in skipped else ():
                 source = Src(file.path, where(value), f"{name} = {snippet(value)}")
-                stated = _statement(name, value.value, "code", source)  # type: ignore[arg-type]
+                stated = _statement(name, value.value, "code", source)
                 if stated is not None:
                     yield stated
 
@@ -148,7 +150,7 @@ def _defaults(configs: Configs) -> Iterator[Stated]:
     owner, node = found
     for name, value in _named_literals(node):
         source = Src(owner.file, where(value), f"{name}={snippet(value)}")
-        default = _statement(name, value.value, "default", source)  # type: ignore[arg-type]
+        default = _statement(name, value.value, "default", source)
         if default is not None and default.value != -1:
             yield default
 

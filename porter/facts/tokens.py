@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 from porter.facts.bound_calls import asked_text
 from porter.facts.configs import Configs, evidence
@@ -15,7 +16,7 @@ from porter.facts.templates import Placeholder, template_placeholder
 from porter.facts.token_names import named_context, named_tag, switched_off
 from porter.facts.token_patterns import Pattern, best_pattern, nearest_token, patterns
 from porter.facts.token_roles import SHARED_IDS, Role
-from porter.facts.token_sources import Compared, Stated, compared_ids, stated_tokens
+from porter.facts.token_sources import Compared, Level, Stated, compared_ids, stated_tokens
 from porter.facts.towers import read_value
 from porter.facts.vocabulary import Vocabulary, read_vocabulary
 from porter.source.values import Instance, plain
@@ -53,7 +54,7 @@ class Sources:
         return [item for item in self.compared if item.index is None or item.index < 0]
 
 
-LEVELS = ("config", "processor", "tokenizer", "code", "default")
+LEVELS = get_args(Level)
 
 
 def _order(item: Stated) -> tuple[int, int, int, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from porter.facts.model import Evidence
 from porter.hub.snapshot import Snapshot
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSONObject
 
 MAX_ID = 2**31
 TOKEN_LISTS = ("additional_special_tokens", "extra_special_tokens")
@@ -85,7 +85,7 @@ def _fast(content: JSONObject) -> Entries:
 READERS = {"tokenizer_config.json": _decoder, "added_tokens.json": _added, "tokenizer.json": _fast}
 
 
-def text_of(entry: JSON) -> str | None:
+def text_of(entry: object) -> str | None:
     """The string of a token that a file gives as a string or as an object with `content`."""
     content = entry.get("content") if isinstance(entry, dict) else entry
     return content if isinstance(content, str) else None

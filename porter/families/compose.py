@@ -91,12 +91,9 @@ class Composition:
 
 def composition(view: View) -> Composition:
     """Every part in turn; a part that facts do not settle is a blocker."""
-    parts: list[Part] = []
-    blockers: list[Blocker] = []
-    for step in (_towers, _connector, _language, _path, _scatter):
-        for item in step(view):
-            (parts if isinstance(item, Part) else blockers).append(item)  # type: ignore[arg-type]
-    return Composition(tuple(parts), tuple(blockers))
+    found = [item for step in (_towers, _connector, _language, _path, _scatter) for item in step(view)]
+    parts = tuple(item for item in found if isinstance(item, Part))
+    return Composition(parts, tuple(item for item in found if isinstance(item, Blocker)))
 
 
 def _towers(view: View) -> Iterator[Part | Blocker]:

@@ -147,17 +147,14 @@ def _mentioned(tree: Tree, owner: ClassReading) -> Iterator[str]:
         return
     bodies: list[ast.AST] = [loader]
     for node in ast.walk(loader):
-        found = meaning(tree, owner.file, node.func.id) if _named_call(node) else None  # type: ignore[attr-defined]
+        name = node.func if isinstance(node, ast.Call) else None
+        found = meaning(tree, owner.file, name.id) if isinstance(name, ast.Name) else None
         if isinstance(found, Definition) and found.file == tree.code_path(owner.file):
             bodies.append(found.node)
     for body in bodies:
         for node in ast.walk(body):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value:
                 yield from (part for part in node.value.split(".") if part)
-
-
-def _named_call(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
 
 
 def _rules_of(tree: Tree, owners: Iterable[ClassReading]) -> tuple[NameRules, bool]:
