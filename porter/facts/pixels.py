@@ -17,6 +17,8 @@ from porter.source.values import Function, Src, plain
 from porter.source.walking import nodes
 
 RESAMPLE = tuple(RESAMPLING)
+RESCALING = ("ToTensor", "to_tensor", "pil_to_tensor", "rescale")
+DIVIDING = ("div", "div_", "true_divide", "divide")
 
 
 def resample_name(value: JSON) -> JSON:
@@ -100,24 +102,17 @@ def per_channel(found: Found) -> Found:
 def named_constant(code: CodeReading, role: str) -> Found | None:
     """A module-level constant of three numbers that is called a mean or std and that an image function uses."""
     for file in code.run.code.files():
-        used = {
-            n.id
-            for f in nodes(file.tree)
-            if isinstance(f, ast.FunctionDef)
-            for n in nodes(f)
-            if isinstance(n, ast.Name)
-        }
-        for name in file.definitions:
-            if role in name.lower() and name in used:
-                value = code.run.module_name(file.path, name)
-                inner = plain(value)
-                if (
-                    isinstance(inner, list)
-                    and len(inner) == 3
-                    and all(isinstance(item, (int, float)) for item in inner)
-                ):
-                    return Found(inner, value.src)
+        functions = [node for node in nodes(file.tree) if isinstance(node, ast.FunctionDef)]
+        used = {node.id for function in functions for node in nodes(function) if isinstance(node, ast.Name)}
+        for name in (name for name in file.definitions if role in name.lower() and name in used):
+            value = code.run.module_name(file.path, name)
+            if _three_numbers(plain(value)):
+                return Found(plain(value), value.src)
     return None
+
+
+def _three_numbers(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(isinstance(item, (int, float)) for item in value)
 
 
 def rescale_fact(configs: Configs) -> Fact:
@@ -128,22 +123,19 @@ def rescale_fact(configs: Configs) -> Fact:
         return Fact("rescale", found.value, Confidence.CERTAIN, evidence(found.sources))
     for file in configs.code.run.code.files():
         for node in nodes(file.tree):
-            divides = (
-                isinstance(node, ast.BinOp)
-                and isinstance(node.op, ast.Div)
-                and getattr(node.right, "value", None) in (255, 255.0)
-            )
-            name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-            by_call = (
-                isinstance(node, ast.Call) and bool(node.args) and getattr(node.args[0], "value", None) in (255, 255.0)
-            )
-            if (
-                divides
-                or (by_call and name in ("div", "div_", "true_divide", "divide"))
-                or name in ("ToTensor", "to_tensor", "pil_to_tensor", "rescale")
-            ):
+            if _rescales(node):
                 return Fact("rescale", True, Confidence.LIKELY, evidence((Src(file.path, where(node), snippet(node)),)))
     return Fact("rescale", None, Confidence.UNKNOWN)
+
+
+def _rescales(node: ast.AST) -> bool:
+    """A division by 255, or a call that makes one."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Div) and getattr(node.right, "value", None) == 255
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    divides = bool(node.args) and getattr(node.args[0], "value", None) == 255
+    return node.func.attr in RESCALING or (divides and node.func.attr in DIVIDING)
 
 
 def scheme_fact(configs: Configs) -> Fact:

@@ -25,16 +25,21 @@ def tiling_bounds(configs: Configs) -> dict[str, Found]:
     """min_dynamic_patch and max_dynamic_patch from the comparison that chooses tile grids; {} when there is none."""
     for function in _functions(configs):
         found: dict[str, Found] = {}
-        for node in nodes(function.node):
-            if isinstance(node, ast.Compare) and any(_product(part) for part in (node.left, *node.comparators)):
-                for attribute, bound in _bounds(node):
-                    value = _evaluate(configs, function, bound)
-                    if isinstance(plain(value), int):
-                        place = Src(function.file, where(node), snippet(node))
-                        found.setdefault(attribute, Found(plain(value), (*value.src[:3], place)))
+        for node, attribute, bound in _compared(function):
+            value = _evaluate(configs, function, bound)
+            if isinstance(plain(value), int):
+                place = Src(function.file, where(node), snippet(node))
+                found.setdefault(attribute, Found(plain(value), (*value.src[:3], place)))
         if len(found) == 2:
             return found
     return {}
+
+
+def _compared(function: Function) -> Iterator[tuple[ast.Compare, str, ast.expr]]:
+    """Comparisons of a product of two sides, with each limit that they state."""
+    for node in nodes(function.node):
+        if isinstance(node, ast.Compare) and any(_product(part) for part in (node.left, *node.comparators)):
+            yield from ((node, attribute, bound) for attribute, bound in _bounds(node))
 
 
 def _functions(configs: Configs) -> Iterator[Function]:

@@ -184,11 +184,9 @@ def scatters(reading: ReadingLike) -> Iterator[Evidence]:
     first = code.model.cls.file if code.model is not None else ""
     files = sorted(code.run.code.files(), key=lambda file: (file.path != first, file.path)) if first else []
     for file in files:
-        for function in ast.walk(file.tree):
-            if isinstance(function, ast.FunctionDef) and _embeds(function):
-                for node in ast.walk(function):
-                    if _puts(node):
-                        yield Evidence(file.path, f"line {getattr(node, 'lineno', 1)}", snippet(node))
+        functions = (node for node in ast.walk(file.tree) if isinstance(node, ast.FunctionDef) and _embeds(node))
+        for node in (node for function in functions for node in ast.walk(function) if _puts(node)):
+            yield Evidence(file.path, f"line {getattr(node, 'lineno', 1)}", snippet(node))
 
 
 def _embeds(function: ast.FunctionDef) -> bool:
