@@ -88,17 +88,9 @@ def report_of(
             where, finding = seen.unfilled(tensor)
             by_list[where].append(finding)
     by_list["shape"] += seen.dtype_clashes()
-    coverage = case["parameters"]
-    wanted = seen.wanted
     needed, harmless = seen.ghosts_without_parameter()
     return WeightsReport(
-        totals=Totals(
-            tensors=len(seen.tensors),
-            parameters=len(wanted),
-            elements=sum(coverage[p.name]["expected"] for p in wanted),
-            filled=sum(coverage[p.name]["covered"] for p in wanted),
-            mapped=sum(1 for tensor in seen.tensors if case["tensors"][tensor.name]["filled"]),
-        ),
+        totals=seen.totals(),
         unmapped=tuple(by_list["unmapped"]),
         missing=(*seen.missing(by_list["shape"]), *needed),
         shape=tuple(by_list["shape"]),
@@ -135,6 +127,16 @@ class _Seen:
         self.shapes = {p.name: p.stored_shape for p in self.wanted} | {n: s for p in self.wanted for n, s in p.parts}
         self.templates = _highest_numbers(self.owner)
         self.ended = next(iter(case["errors"]), "")
+
+    def totals(self) -> Totals:
+        coverage = self.case["parameters"]
+        return Totals(
+            tensors=len(self.tensors),
+            parameters=len(self.wanted),
+            elements=sum(coverage[p.name]["expected"] for p in self.wanted),
+            filled=sum(coverage[p.name]["covered"] for p in self.wanted),
+            mapped=sum(1 for tensor in self.tensors if self.case["tensors"][tensor.name]["filled"]),
+        )
 
     def unfilled(self, tensor: TensorInfo) -> tuple[str, Finding]:
         """Which list a tensor that filled nothing belongs to, and why."""
