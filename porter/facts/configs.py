@@ -9,7 +9,7 @@ from typing import Any, Literal
 from porter.facts.code import CodeReading, json_config
 from porter.facts.code_words import CodeWords, code_words
 from porter.facts.model import Confidence, Evidence, Fact
-from porter.facts.synonyms import HIDDEN, LAYERS, TEXT_KEYS, VISION_KEYS, looks_like, spellings
+from porter.facts.synonyms import looks_like, spellings
 from porter.facts.towers import read_value
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
@@ -334,46 +334,6 @@ def _size_keys(values: dict[str, Val]) -> tuple[str, ...]:
 def json_text(value: JSON) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:59] + "…"
-
-
-def split_configs(code: CodeReading) -> tuple[Val | None, Val | None]:
-    """(text, vision) config objects by what they hold, for repos whose code does not tell."""
-    text = vision = None
-    for name, value in _nested(code.config, 2):
-        keys = _keys(value)
-        sized = bool({"patch_size", "image_size", "img_size"} & keys) and bool({*HIDDEN, *LAYERS} & keys)
-        is_vision = sized and "vocab_size" not in keys
-        if vision is None and (is_vision or (name in VISION_KEYS and not {"vocab_size"} & keys)):
-            vision = value
-        elif text is None and ("vocab_size" in keys or name in TEXT_KEYS or _causal(value)):
-            text = value
-    if text is None and "vocab_size" in _keys(code.config):
-        text = code.config
-    return text, vision
-
-
-def _nested(config: Val, depth: int) -> Iterator[tuple[str, Val]]:
-    inner = config.value
-    pairs = inner.values if isinstance(inner, LibraryConfig) else inner.attrs if isinstance(inner, Instance) else {}
-    for name, value in list(pairs.items()):
-        nested = Val(json_config(value.value), value.src) if isinstance(value.value, dict) else value
-        if isinstance(nested.value, (Instance, LibraryConfig)):
-            yield name, nested
-            if depth > 1:
-                yield from _nested(nested, depth - 1)
-
-
-def _keys(config: Val) -> set[str]:
-    inner = config.value
-    pairs = inner.values if isinstance(inner, LibraryConfig) else inner.attrs if isinstance(inner, Instance) else {}
-    return {name for name, value in pairs.items() if value.value is not None}
-
-
-def _causal(config: Val) -> bool:
-    inner = config.value
-    pairs = inner.values if isinstance(inner, LibraryConfig) else {}
-    names = plain(pairs.get("architectures", Val([])))
-    return isinstance(names, list) and any("CausalLM" in str(name) for name in names)
 
 
 def evidence(sources: tuple[Src, ...], limit: int = 4) -> tuple[Evidence, ...]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from porter.facts.code import TOO_LARGE, CodeReading, json_config, read_code
-from porter.facts.configs import PREPROCESSING, Configs, Found, Scope, evidence, json_only, resolved, split_configs
+from porter.facts.config_parts import split_configs
+from porter.facts.configs import PREPROCESSING, Configs, Found, Scope, evidence, json_only, resolved
 from porter.facts.conflicts import config_conflicts
 from porter.facts.decoding import decoding_facts
 from porter.facts.features import FeaturePath, operations, read_features
