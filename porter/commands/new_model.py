@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from porter.vllm_tree import Tree
 
 PORTABLE = ("inherit", "compose")
-NO_COMPOSE = "the verdict is compose, and this porter writes inherit ports only: its reasons name the parts"
+NO_COMPOSE = "no family fits whole (verdict compose), and this porter writes subclasses only; inspect names the parts"
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,8 @@ class Configs:
             value = self.processor_value("image_size")
         if value is not None or stated is not None:
             return found_from(value) if value is not None else stated
-        if scope == "vision" and attribute in self.layers:
-            return self.layers[attribute]
+        if scope == "vision" and (attribute in self.layers or attribute in self.known):
+            return self.layers.get(attribute) or self.known[attribute]
         similar = self._similar(attribute) if attribute in PREPROCESSING and scope == "model" else None
         return replace(found_from(similar), sure=False) if similar is not None else None
 

@@ -74,7 +74,7 @@ def _from_config(snapshot: Snapshot, words: tuple[str, ...]) -> Iterator[Sign]:
     for key, value in snapshot.config().items():
         if not any(word in key for word in words) or isinstance(value, bool):
             continue
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and not VOCABULARY & set(value):
             yield Sign(2, Evidence("config.json", key, "a config of its own"))
         elif isinstance(value, int) and "token" in key:
             yield Sign(1, Evidence("config.json", key, str(value)))
@@ -149,9 +149,13 @@ def _image(snapshot: Snapshot, code: CodeReading) -> Iterator[Evidence]:
             yield Evidence(tensor.file, tensor.name, "a vision tensor")
 
 
+VOCABULARY = frozenset({"vocab_size", "max_position_embeddings", "num_key_value_heads"})
+"""What only the config of a language model states, whatever the key it stands under is called."""
+
+
 def _image_config(config: JSONObject) -> Iterator[Evidence]:
     parts = {key: value for key, value in config.items() if isinstance(value, dict) and value}
-    heard = {key for key in parts if any(word in key for word in WORDS["audio"])}
+    heard = {key for key, part in parts.items() if any(w in key for w in WORDS["audio"]) and not VOCABULARY & set(part)}
     named = [key for key in parts if any(word in key for word in IMAGE_KEYS)]
     sized = [key for key, value in parts.items() if SIZES & set(value) and key not in heard]
     for key in (*named, *sized):

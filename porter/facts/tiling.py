@@ -13,6 +13,7 @@ from porter.source.interpreter import Stop
 from porter.source.values import Function, Src, Val, plain
 from porter.source.walking import nodes
 
+MOST_TILES = 512
 LOWER = {
     ast.LtE: "max_dynamic_patch",
     ast.Lt: "max_dynamic_patch",
@@ -30,9 +31,15 @@ def tiling_bounds(configs: Configs) -> dict[str, Found]:
             if isinstance(plain(value), int):
                 place = Src(function.file, where(node), snippet(node))
                 found.setdefault(attribute, Found(plain(value), (*value.src[:3], place)))
-        if len(found) == 2:
+        if len(found) == 2 and _counts_tiles(found):
             return found
     return {}
+
+
+def _counts_tiles(found: dict[str, Found]) -> bool:
+    """A pair of numbers of tiles: a comparison of areas in pixels looks the same and has other numbers."""
+    low, high = found["min_dynamic_patch"].value, found["max_dynamic_patch"].value
+    return isinstance(low, int) and isinstance(high, int) and 0 <= low <= high <= MOST_TILES
 
 
 def _compared(function: Function) -> Iterator[tuple[ast.Compare, str, ast.expr]]:

@@ -58,10 +58,18 @@ def _stated(layer: Layer, path: str, width: object) -> Iterator[tuple[str, Val]]
         yield from _linear(layer, path, width)
 
 
+INTO_ATTENTION = frozenset({"q", "k", "v", "query", "key", "value", "wq", "wk", "wv"})
+
+
 def _linear(layer: Layer, path: str, width: object) -> Iterator[tuple[str, Val]]:
     outer = argument_of(layer, 1, "out_features")
-    if "qkv" in path.rpartition(".")[2]:
+    if _into_attention(path.rpartition(".")[2]):
         bias = argument_of(layer, 2, "bias")
         yield "qkv_bias", bias if bias is not None else Val(True, (layer.place,))
     elif outer is not None and isinstance(plain(outer), int) and plain(outer) != width:
         yield "intermediate_size", outer
+
+
+def _into_attention(name: str) -> bool:
+    """`qkv`, `wqkv`, or one of `q_proj`, `to_k`, `value`: what an attention's input passes first."""
+    return "qkv" in name or bool(INTO_ATTENTION & set(name.lower().split("_")))

@@ -116,7 +116,8 @@ def _tower(view: View, tower: JSONObject, shown: tuple[Evidence, ...]) -> Part |
         )
     if tower.get("in_repo"):
         return Part("vision tower", "own", f"{tower.get('class')}, which this vLLM does not have", shown)
-    why = f"{tower.get('class') or tower.get('kind') or 'its class'} is neither in this vLLM nor among the repo's files"
+    named = tower.get("class") or tower.get("kind") or "its class"
+    why = f"{named} is no tower of this vLLM's, and the repo's code could not be followed into one of its own"
     return Blocker("vision tower", why, shown)
 
 

@@ -9,13 +9,14 @@ from typing import Literal
 
 from porter.changes.manifest import build_manifest
 from porter.errors import Refused
-from porter.facts.reading import RepoReading
+from porter.facts.reading import RepoReading, bounded
 from porter.families.base import Verdict
 from porter.hub.snapshot import TensorInfo
 from porter.jsontypes import JSON
 from porter.planning.plan import OpenItem, Plan
 from porter.planning.plugin import plugin_files
 from porter.planning.spec import PortSpec
+from porter.source.layers import parameters
 from porter.vllm_tree.tree import Tree
 from porter.weights.mapper import NameRules
 
@@ -90,7 +91,26 @@ def inferable(tensors: Sequence[TensorInfo], reading: RepoReading) -> tuple[Tens
     towers = reading.facts.value("vision_tower")
     prefixes = [item.get("prefix") for item in (towers if isinstance(towers, list) else []) if isinstance(item, dict)]
     heads = tuple(f"{prefix}.{inner}head." for prefix in prefixes if prefix for inner in ("", "vision_model."))
-    return tuple(tensor for tensor in tensors if not (heads and tensor.name.startswith(heads)))
+    kept = [tensor for tensor in tensors if not (heads and tensor.name.startswith(heads))]
+    order = {name: place for place, name in enumerate(built_in_order(reading))}
+    return tuple(sorted(kept, key=lambda tensor: _place(tensor.name, order)))
+
+
+def built_in_order(reading: RepoReading) -> tuple[str, ...]:
+    """The parameters that the repo's own code builds, in its order; a safetensors header is sorted by name.
+
+    Where two tensors of one shape could change places, the order in which a block is built tells them apart.
+    """
+    code = reading.configs.code
+    if code.model is None:
+        return ()
+    model = code.model
+    return tuple(bounded(code, lambda: list(parameters(code.run, model))) or ())
+
+
+def _place(name: str, order: Mapping[str, int]) -> int:
+    """Where the code builds it, under its own name or without the first word of it; behind all others if nowhere."""
+    return order.get(name, order.get(name.partition(".")[2], len(order)))
 
 
 def _buffer_rules(reading: RepoReading) -> dict[str, str | None]:

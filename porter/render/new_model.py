@@ -65,6 +65,13 @@ def show_proof(console: Console, smoke: JSONObject | None) -> None:
 def next_step(result: ModelResult, plan: Plan) -> str:
     repo = result.reading.snapshot.repo if result.reading else None
     model = (repo.folder or repo.id) if repo else "REPO"
+    wrong = [check.name for check in result.checks if check.status in ("failed", "error", "unproven")]
+    if wrong:
+        port = plan.root if plan.layout == "plugin" else f"{plan.root}::{plan.module}"
+        again = "check-weights" if wrong == ["check-weights"] else "smoke-test"
+        return f"not ready to serve: {', '.join(wrong)}; next: porter {again} {port} --repo {model} --verbose"
+    proven = any(check.name == "parity" and check.status == "passed" for check in result.checks)
+    doubt = "" if proven else "not proven against the repo's own code; "
     if plan.layout == "plugin":
-        return f"next: pip install {plan.root} && vllm serve {model}"
+        return f"{doubt}next: pip install {plan.root} && vllm serve {model}"
     return f"next: cd {plan.root} && git diff"

@@ -87,8 +87,17 @@ def _shard_word(word: str) -> str:
     return _SHARD_WORDS.get(word.partition(SHARD)[2], word) if SHARD in word else word
 
 
+_NORM_WORDS = {"norm", "ln", "layernorm", "rmsnorm", "pre", "before"}
+_NORM_OF = {"attn": "1", "attention": "1", "ffn": "2", "mlp": "2", "ff": "2"}
+"""The norm before the attention is a block's first, the one before its MLP the second."""
+
+
 def _parts(word: str) -> tuple[str, tuple[str, ...]]:
-    """The spelling without numbers, and the numbers; `pre` and `post` count as 1 and 2."""
+    """The spelling without numbers, and the numbers; `pre` and `post` count as 1 and 2, `pre_ffn` as a second norm."""
+    words = set(word.split("_"))
+    orders = {_NORM_OF[one] for one in words & set(_NORM_OF)}
+    if len(orders) == 1 and words & _NORM_WORDS and not words & {"post", "after"}:
+        return "norm", tuple(orders)
     pieces = [_ORDINALS.get(piece, piece) for piece in re.findall(r"\d+|[^\d_]+", word)]
     return (
         "".join(piece for piece in pieces if not piece.isdigit()),

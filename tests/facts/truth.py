@@ -1,9 +1,9 @@
 """Truth files: what a person read in a repo, and how porter's facts are held against it.
 
-A file says of one repo: `facts` (stated by its files: certain or likely, and right), `inferred` (follows from them by one
-step: right, and never certain), `may` (right when stated, unknown is as good), `unknown` (the files cannot settle it: at
-most a guess), and the verdict. In a value, `{"one_of": [...]}` allows several readings and `{"mentions": [...]}` asks for
-words.
+A file says of one repo: `facts` (stated by its files: certain or likely, and right), `inferred` (follows from them by
+one step: right, and never certain), `may` (right when stated, unknown is as good), `unknown` (the files cannot settle
+it: at most a guess), and the verdict. In a value, `{"one_of": [...]}` allows several readings and `{"mentions":
+[...]}` asks for words.
 """
 
 from __future__ import annotations

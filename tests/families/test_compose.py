@@ -131,7 +131,7 @@ def test_new_model_says_in_one_line_that_it_does_not_compose(tmp_path: Path) -> 
     settings = Settings(offline=True)
     done = new_model(NewModelRequest(str(wallaby(tmp_path / "w")), settings, plugin=tmp_path / "out", yes=True))
     assert isinstance(done.error, Refused)
-    assert "inherit ports only" in str(done.error)
+    assert "verdict compose" in str(done.error)
     assert done.verdict is not None
     assert done.verdict.level == "compose"
     assert not (tmp_path / "out").exists()

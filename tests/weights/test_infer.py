@@ -115,6 +115,25 @@ def test_a_fused_target_is_filled_whole_or_in_parts() -> None:
     assert half.missing == ("layers.0.k_proj.weight", "layers.0.v_proj.weight")
 
 
+@pytest.mark.parametrize(("first", "second"), [("gaze", "dream"), ("pre_gaze", "pre_ffn"), ("zeta", "alpha")])
+def test_norms_of_one_shape_go_by_the_order_in_which_they_are_given(first: str, second: str) -> None:
+    """Names that say nothing: the order of the code, in which the source is given, is the order of the target."""
+    target = [Target(f"layers.{i}.norm{n}.weight", (8,)) for i in range(3) for n in (1, 2)]
+    source = [TensorInfo(f"h.{i}.{name}.weight", "f", "BF16", (8,)) for i in range(3) for name in (first, second)]
+    rules = infer_mapper(source, target).rules
+    assert [rules.apply(f"h.1.{name}.weight") for name in (first, second)] == [
+        "layers.1.norm1.weight",
+        "layers.1.norm2.weight",
+    ]
+
+
+@pytest.mark.parametrize("name", ["pre_ffn", "mlp_norm", "ffn_ln", "pre_mlp_layernorm"])
+def test_a_norm_named_after_the_mlp_is_the_second(name: str) -> None:
+    target = [Target(f"layers.0.norm{n}.weight", (8,)) for n in (1, 2)]
+    source = [TensorInfo(f"h.0.{one}.weight", "f", "BF16", (8,)) for one in (name, "pre_gaze")]
+    assert infer_mapper(source, target).rules.apply(f"h.0.{name}.weight") == "layers.0.norm2.weight"
+
+
 def sharded_targets(layout: Layout) -> list[Target]:
     """The layout's targets; each fused `attn.qkv` can be filled in three parts as well, as vLLM's own layer can."""
     found = []
