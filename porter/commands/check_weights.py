@@ -76,7 +76,8 @@ def _checker(
         return lambda snapshot: check_names(port, snapshot.tensors)
 
     def check(snapshot: Snapshot) -> WeightsReport:
-        if port is None:
+        readable = snapshot.tensors.tensors and not snapshot.tensors.problems
+        if port is None and readable:
             check_native(tree, snapshot)
         return weights(snapshot, place, bench)
 
