@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from porter.hub.snapshot import TensorInfo
 from porter.weights.join import RUN_TIME, Parameter
 from porter.weights.mapper import SHARD, NameRules, RuleUse, Trace
-from porter.weights.match import match_units
+from porter.weights.match import Pair, match_units
 from porter.weights.rules import rules_for
 from porter.weights.units import Item, Unit, fold
 
@@ -63,12 +63,45 @@ def infer_mapper(source: Sequence[TensorInfo], target: Sequence[Target]) -> Infe
     shapes = all(tensor.shape is not None for tensor in source) and all(t.shape is not None for t in target)
     left = fold([Item(tensor.name, tensor.shape) for tensor in source], shapes=shapes)
     right = fold([Item(t.name, t.shape, t.required) for t in target], shapes=shapes)
-    pairs = match_units(left, right)
+    pairs = _pairs(left, right)
     matched = {unit.example for unit, _ in pairs}
     extras = [unit for unit in left if unit.example not in matched]
     rules = _with_drops(rules_for(pairs, extras), extras, target)
     rules, trace = _without_clashes(rules, source, target)
     return _judged(rules, trace, source, target)
+
+
+def _pairs(left: Sequence[Unit], right: Sequence[Unit]) -> tuple[Pair, ...]:
+    """Fused parameters whole first; the shards only of those that no tensor fills whole."""
+    whole = [unit for unit in right if not _is_shard(unit)]
+    pairs = match_units(left, whole)
+    if len(whole) == len(right):
+        return pairs
+    filled = {target.name_in(row) for _, target in pairs for row in target.rows}
+    shards = [part for unit in right if _is_shard(unit) for part in _unfilled(unit, filled)]
+    if not shards:
+        return pairs
+    return match_units(
+        left, [unit for unit in whole if unit.path not in {_whole(part).path for part in shards}] + shards
+    )
+
+
+def _is_shard(unit: Unit) -> bool:
+    return SHARD in unit.example
+
+
+def _whole(unit: Unit) -> Unit:
+    """The fused parameter of a shard."""
+    segments = tuple(tuple(word.partition(SHARD)[0] for word in segment) for segment in unit.segments)
+    return replace(unit, segments=segments)
+
+
+def _unfilled(unit: Unit, filled: set[str]) -> Iterator[Unit]:
+    """The shard in those layers whose fused parameter is still empty."""
+    whole = _whole(unit)
+    rows = frozenset(row for row in unit.rows if whole.name_in(row) not in filled)
+    if rows:
+        yield replace(unit, rows=rows, example=unit.name_in(min(rows)))
 
 
 def _with_drops(rules: NameRules, extras: Sequence[Unit], target: Sequence[Target]) -> NameRules:

@@ -44,6 +44,13 @@ class Unit:
     def is_listed(self) -> bool:
         return len(self.segments) > 1
 
+    def name_in(self, row: tuple[int, ...]) -> str:
+        """The name that stands in the layers of a row."""
+        words = list(self.head)
+        for number, segment in zip(row, self.segments[1:], strict=True):
+            words += [str(number), *segment]
+        return ".".join(words)
+
 
 @dataclass(frozen=True, slots=True)
 class Item:

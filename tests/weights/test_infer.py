@@ -183,6 +183,15 @@ def test_a_shard_that_is_not_there_is_missing() -> None:
     assert inferred.missing == ("vision_model.encoder.layers.2.attn.qkv@k.weight",)
 
 
+def test_layers_that_are_not_built_are_no_shards_of_others() -> None:
+    """A port that taps a lower layer builds fewer; the stored layers above have matrices of a shard's shape."""
+    known = LAYOUTS["internvl_qwen2"]
+    built = {name: shape for name, shape in known.items() if "encoder.layers.3." not in name}
+    inferred = infer_mapper(tensors(known), sharded_targets(built))
+    assert not inferred.rules, inferred.rules
+    assert not inferred.missing
+
+
 def test_a_fused_attention_stays_whole() -> None:
     known = LAYOUTS["internvl_qwen2"]
     inferred = infer_mapper(tensors(known), sharded_targets(known))
