@@ -156,6 +156,14 @@ def looks_like(attribute: str, name: str) -> bool:
     return all(any(word in name.lower() for word in group) for group in words)
 
 
+TILE_TOKENS = (
+    "tokens_per_tile",
+    "num_image_token",
+    "num_image_tokens",
+    "image_seq_length",
+    "image_seq_len",
+    "num_img_tokens",
+)
 CONTEXT_ID_KEYS = (
     "image_token_id",
     "image_token_index",

@@ -9,6 +9,7 @@ from math import prod
 from porter.facts.configs import Configs, Found, evidence, found_from
 from porter.facts.features import FeaturePath
 from porter.facts.model import Confidence, Fact
+from porter.facts.synonyms import TILE_TOKENS
 from porter.jsontypes import JSON
 from porter.source.values import from_json
 
@@ -16,7 +17,7 @@ GRID = "(image_size // patch_size)^2 * downsample_ratio^2"
 UNMERGED = "(height // patch_size) * (width // patch_size)"
 NATIVE = "(height // patch_size // merge_size) * (width // patch_size // merge_size)"
 STATED = (
-    *("tokens_per_tile", "num_image_token", "num_image_tokens", "image_seq_length", "image_seq_len", "num_img_tokens"),
+    *TILE_TOKENS,
     *("query_num", "num_query", "num_queries", "num_query_tokens", "image_feature_size", "num_visual_tokens"),
 )
 SIDES = ("image_token_length_h", "image_token_length_w")

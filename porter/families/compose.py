@@ -11,8 +11,9 @@ from porter.facts.model import Confidence, Evidence
 from porter.families.base import Blocker, ReadingLike
 from porter.families.internvl.configs import TEXT_SECTIONS
 from porter.families.view import View
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSONObject, items
 from porter.source.codebase import snippet
+from porter.source.layers import ACTIVATIONS
 from porter.vllm_tree.classes import find_class
 from porter.vllm_tree.registry import architectures
 
@@ -33,11 +34,8 @@ TOWERS = {
 }
 """Tower kinds and the class by which a tree has each; one that this tree lacks is not native here."""
 OPERATIONS = frozenset(
-    {
-        "Linear", "LayerNorm", "RMSNorm", "GELU", "GELUActivation", "GELUTanh", "QuickGELU", "QuickGELUActivation",
-        "ReLU", "SiLU", "SiLUActivation", "Tanh", "Sigmoid", "Identity", "Dropout", "Conv2d", "Conv1d",
-    }
-)  # fmt: skip
+    {"Linear", "LayerNorm", "RMSNorm", "Conv1d", "Conv2d", "Identity", "Dropout", "GELUTanh", *ACTIVATIONS}
+)
 SCATTERS = frozenset(
     {
         "masked_scatter",
@@ -124,7 +122,7 @@ def _tower(view: View, tower: JSONObject, shown: tuple[Evidence, ...]) -> Part |
 def _connector(view: View) -> Iterator[Part | Blocker]:
     fact = view.reading.facts["connector"]
     value = fact.value if isinstance(fact.value, dict) else {}
-    layers = [layer for layer in _list(value.get("layers")) if isinstance(layer, dict)]
+    layers = [layer for layer in items(value.get("layers")) if isinstance(layer, dict)]
     if not layers or value.get("lost"):
         lost = f": the way to {value['lost']} was lost" if value.get("lost") else ""
         yield Blocker("connector", f"its layers could not be read from the code{lost}", fact.evidence)
@@ -141,10 +139,6 @@ def _connector(view: View) -> Iterator[Part | Blocker]:
             )
             return
     yield Part("connector", "lifted", " -> ".join(str(layer.get("op")) for layer in layers), fact.evidence)
-
-
-def _list(value: JSON) -> list[JSON]:
-    return value if isinstance(value, list) else []
 
 
 def _language(view: View) -> Iterator[Part | Blocker]:

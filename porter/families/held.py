@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from porter.source.codebase import Definition
+from porter.source.layers import ACTIVATIONS, INERT_LAYERS
 from porter.vllm_tree.classes import ClassReading, find_attribute, find_class, find_method, lineage, meaning
 from porter.vllm_tree.tree import Tree
 from porter.weights.mapper import NameRules
@@ -16,7 +17,7 @@ MAPPER = "hf_to_vllm_mapper"
 UNSEEN_FIELDS = ("renaming",)
 """Fields of a WeightsMapper that porter does not apply: a name under such a mapper is not judged."""
 REGISTERING = frozenset({"add_module", "register_module", "register_parameter", "register_buffer"})
-WEIGHTLESS = frozenset({"GELU", "ReLU", "SiLU", "Tanh", "Sigmoid", "Identity", "Dropout", "QuickGELU", "Softmax"})
+WEIGHTLESS = frozenset({*ACTIVATIONS, *INERT_LAYERS, "Softmax"})
 FRAMEWORK = ("model_executor/models/interfaces", "model_executor/layers/", "multimodal/", "config/")
 MAX_HOPS = 12
 

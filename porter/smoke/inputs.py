@@ -6,7 +6,7 @@ from pathlib import Path
 
 from porter.facts.model import ModelFacts
 from porter.facts.synonyms import PILS_OWN, filter_number
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSON, JSONObject, items
 
 IMAGENET_MEAN: list[JSON] = [0.485, 0.456, 0.406]
 IMAGENET_STD: list[JSON] = [0.229, 0.224, 0.225]
@@ -34,7 +34,7 @@ def prompts(tile: int, placeholder: str, own: Path | None = None) -> list[JSONOb
 def tiling(facts: ModelFacts, tile: int) -> JSONObject:
     """How an image becomes tiles, for the rewrite from facts. No mean and std where the model itself normalises."""
     tiled = facts.value("resize_scheme") == "internvl_tiles" or facts.value("max_tiles") is not None
-    inside = any(isinstance(op, dict) and op.get("op") == "normalize" for op in _list(facts.value("feature_path")))
+    inside = any(isinstance(op, dict) and op.get("op") == "normalize" for op in items(facts.value("feature_path")))
     mean, std = facts.value("image_mean"), facts.value("image_std")
     silent = mean is None and facts["image_mean"].confidence.value != "absent"
     resample = filter_number(facts.value("resample"))
@@ -49,7 +49,3 @@ def tiling(facts: ModelFacts, tile: int) -> JSONObject:
         "resample": PILS_OWN if resample is None else resample,
         "scheme": "internvl_tiles" if tiled else "single",
     }
-
-
-def _list(value: JSON) -> list[JSON]:
-    return value if isinstance(value, list) else []

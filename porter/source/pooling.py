@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 POOLED = "pooled"
 POOLS = ("AvgPool2d", "MaxPool2d", "AvgPool1d", "MaxPool1d")
 ADAPTIVE = ("AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AdaptiveAvgPool1d", "AdaptiveMaxPool1d")
-RESIZING = ("Upsample", "interpolate")
 CONVOLUTIONS = ("Conv1d", "Conv2d")
 MAX_SIDE = 1 << 16
 

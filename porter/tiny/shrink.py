@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from porter.facts.synonyms import TILE_TOKENS
 from porter.jsontypes import JSON, JSONObject
 from porter.tiny import sizes as rules
 from porter.tiny.document import Change, Documents, Path, as_int, walk
@@ -29,7 +30,6 @@ PERIOD_KEYS = (
     "moe_layer_freq",
     "attn_layer_period",
 )
-TILE_TOKEN_KEYS = ("tokens_per_tile", "num_image_token", "num_image_tokens", "image_seq_length", "image_seq_len")
 QUANT_KEYS = ("quantization_config", "compression_config")
 EPS_FIRST, EPS_STEP = 0.00137, 0.00083
 
@@ -277,7 +277,7 @@ def _shrink_images(docs: Documents, towers: Sequence[Part], request: Request) ->
         for path, value in list(walk(doc)):
             _shrink_image_value(docs, file, path, value, sizes)
             tokens = as_int(value)
-            if request.tokens_per_tile and path[-1] in TILE_TOKEN_KEYS and tokens == request.tokens_per_tile:
+            if request.tokens_per_tile and path[-1] in TILE_TOKENS and tokens == request.tokens_per_tile:
                 docs.set(file, path, max(1, tokens * new * new // (tile * tile)))
     return new
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from porter.weights.mapper import SHARD, NameRules
@@ -71,21 +71,15 @@ def _with_stacked(prefix: dict[str, str | None], inner: dict[str, dict[str, str 
 
 def target_of(source: Unit, target: Unit) -> str:
     """The target's name for the layer numbers of the source's example."""
-    numbers = iter(_numbers(source))
-    words = list(target.segments[0])
-    for segment in target.segments[1:]:
-        words += [next(numbers), *segment]
-    return ".".join(words)
+    return target.name_in(tuple(_numbers(source)))
 
 
-def _numbers(unit: Unit) -> list[str]:
-    words = unit.example.split(".")
-    numbers, position = [], 0
+def _numbers(unit: Unit) -> Iterator[int]:
+    words, position = unit.example.split("."), 0
     for segment in unit.segments[:-1]:
         position += len(segment)
-        numbers.append(words[position])
+        yield int(words[position])
         position += 1
-    return numbers
 
 
 def _narrow(wrong: Sequence[Unit], state: _State) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from porter_worker.said import place_of
 
 
 @dataclass(frozen=True)
@@ -150,13 +151,6 @@ def _asked_for(config: Any) -> str:
     return str(architectures[0])
 
 
-def _said(error: Exception) -> str:
-    """The error and the line of the model file that raised it."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/models/" in frame.filename]
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{place}"
-
-
 def module(config: Any, device: str = "meta") -> Any:
     """The module tree of vLLM's config `config`, its weights not set, in a world of one process."""
     import torch
@@ -174,6 +168,9 @@ def module(config: Any, device: str = "meta") -> Any:
             with torch.device(device):
                 return initialize_model(config)
         except Exception as error:
-            raise RuntimeError(f"vLLM cannot build {_asked_for(config)}: {_said(error)}") from error
+            place = f" ({found})" if (found := place_of(error, "/models/")) else ""
+            raise RuntimeError(
+                f"vLLM cannot build {_asked_for(config)}: {type(error).__name__}: {error}{place}"
+            ) from error
         finally:
             torch.set_default_dtype(default)

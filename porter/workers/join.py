@@ -6,11 +6,12 @@ unexpected biases are skipped in silence. Here every checkpoint name and every p
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from porter_worker.said import line_of
 
 Tensor = tuple[str, Any]
 
@@ -163,14 +164,14 @@ class Join:
                     self._bisect(rest, error)
                     return
                 if stream.exhausted:
-                    self.final_errors.append(_line(error))
+                    self.final_errors.append(line_of(error))
                     return
-                self.errors[rest[stream.count - 1][0]] = _line(error)
+                self.errors[rest[stream.count - 1][0]] = line_of(error)
                 rest = rest[stream.count :]
 
     def _bisect(self, sources: list[Tensor], error: Exception) -> None:
         if len(sources) == 1:
-            self.errors[sources[0][0]] = _line(error)
+            self.errors[sources[0][0]] = line_of(error)
             return
         middle = len(sources) // 2
         for half in (sources[:middle], sources[middle:]):
@@ -276,18 +277,6 @@ def _stored_shape(part: dict[str, Any]) -> list[int]:
     """The shape in a checkpoint, where a vocabulary has no padding."""
     rows = part.get("rows")
     return part["shape"] if rows is None else [rows, *part["shape"][1:]]
-
-
-def _line(error: Exception) -> str:
-    """The first line of an error; of one that says nothing, the place where it was raised."""
-    text = str(error).strip().splitlines()
-    said = text[0].partition(" The available")[0][:200] if text else _place_of(error)
-    return f"{type(error).__name__}: {said}".rstrip(": ")
-
-
-def _place_of(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno} {frames[-1].line}" if frames else ""
 
 
 class _watched_mappers:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from porter_worker.said import line_of
+
 
 def first_error(model: Any, config: Any, tensors: list[tuple[str, Any]]) -> str | None:
     """None when vLLM would load these tensors without an error, whatever they leave empty."""
@@ -18,6 +20,6 @@ def first_error(model: Any, config: Any, tensors: list[tuple[str, Any]]) -> str 
     try:
         loader.load_weights(model, config.model_config)
     except Exception as error:
-        line = (str(error).strip().splitlines() or [""])[0]
-        return f"{type(error).__name__}: {line[:200]}".rstrip(": ")
+        line: str = line_of(error)
+        return line
     return None
