@@ -12,17 +12,21 @@ from porter.commands.session import Settings
 from porter.options import (
     Also,
     Common,
+    DeviceChoice,
     DryRun,
+    ExecutorBackend,
     FactsFile,
     FamilyName,
     Force,
     ImageFile,
     LogArgument,
+    Lora,
     NamesOnly,
     Native,
     NoParity,
     NoSmoke,
     OwnConfig,
+    PipelineParallel,
     Plugin,
     PortArgument,
     PortLevel,
@@ -33,11 +37,14 @@ from porter.options import (
     Rungs,
     SaveFacts,
     Seed,
+    Serve,
     SetFacts,
+    TensorParallel,
     Timeout,
     TreeTarget,
     Trust,
     Version,
+    WeightsChoice,
     Yes,
     with_common,
 )
@@ -154,16 +161,26 @@ def smoke_test(
     image: ImageFile = None,
     timeout: Timeout = 600.0,
     report: ReportFile = None,
+    device: DeviceChoice = "auto",
+    weights: WeightsChoice = "tiny",
+    lora: Lora = False,
+    serve: Serve = False,
+    tp: TensorParallel = 1,
+    pp: PipelineParallel = 1,
+    executor: ExecutorBackend = None,
     native: Native = False,
     trust: Trust = False,
     *,
     common: Common,
 ) -> Call:
-    """Climb the ladder: config, registry, processor, load, text, image, parity."""
+    """Climb the ladder: from config, tokens and weights to a running engine, and the proof (parity)."""
     from porter.commands.smoke_test import SmokeTestRequest
     from porter.commands.smoke_test import smoke_test as run
     from porter.commands.subject import PortChoice
     from porter.render.checks import show_smoke
+    from porter.smoke.devices import engine_choice
+
+    engine = engine_choice(device=device, weights=weights, tp=tp, pp=pp, executor=executor, lora=lora, serve=serve)
 
     request = SmokeTestRequest(
         choice=PortChoice(port, repo, native),
@@ -174,6 +191,7 @@ def smoke_test(
         timeout=timeout,
         report=report,
         trust=trust,
+        engine=engine,
     )
     return Call("smoke-test", common, lambda console: run(request, console), show_smoke)
 

@@ -75,9 +75,20 @@ Also = Annotated[
 Rungs = Annotated[
     str | None, typer.Option("--rungs", metavar="A,B", help="Only these, with their prerequisites.", show_default="all")
 ]
+DeviceChoice = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cuda or cpu.")]
+WeightsChoice = Annotated[
+    str, typer.Option("--weights", metavar="KIND", help="tiny (shrunk), dummy (full size, random) or real.")
+]
+Lora = Annotated[bool, typer.Option("--lora", help="Also run the engine with a LoRA adapter on every target.")]
+Serve = Annotated[bool, typer.Option("--serve", help="Also ask vLLM's OpenAI-compatible server about an image.")]
+TensorParallel = Annotated[int, typer.Option("--tp", metavar="N", help="Also run over N tensor-parallel processes.")]
+PipelineParallel = Annotated[int, typer.Option("--pp", metavar="N", help="Also run over N pipeline stages.")]
+ExecutorBackend = Annotated[
+    str | None, typer.Option("--distributed-executor-backend", metavar="NAME", help="vLLM's executor: mp or ray.")
+]
 NoParity = Annotated[bool, typer.Option("--no-parity", help="Do not compare with the repo's own code.")]
 ImageFile = Annotated[Path | None, typer.Option("--image", metavar="FILE", help="Use this picture.")]
-Timeout = Annotated[float, typer.Option("--timeout", metavar="S", min=1, help="Seconds that one worker may take.")]
+Timeout = Annotated[float, typer.Option("--timeout", metavar="S", min=1, help="Seconds that one rung may take.")]
 ReportFile = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write the JSON report here too.")]
 SaveFacts = Annotated[
     Path | None, typer.Option("--save-facts", metavar="FILE", help="Write the facts as an editable TOML file.")

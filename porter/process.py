@@ -58,7 +58,10 @@ ENGINE_LIMITS = replace(REMOTE_CODE_LIMITS, address_space=None)
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """How to run a worker: `python` the interpreter, `path` first on its module path, `timeout` in seconds."""
+    """How to run a worker: `python` the interpreter, `path` first on its module path.
+
+    `timeout`: seconds without an event of the worker's (a rung's start or end), so it bounds each rung.
+    """
 
     python: str
     scratch: Path
@@ -189,7 +192,7 @@ def _started(
 
 
 def _follow(process: subprocess.Popen[bytes], answer: Path, timeout: float, events: _EventReader) -> bool:
-    """True when the worker ended or answered; False when its time was up. Does not reap."""
+    """True when the worker ended or answered; False when it said nothing for `timeout` seconds. Does not reap."""
     deadline = time.monotonic() + timeout
     answered: float | None = None
     while not _ended(process.pid):
@@ -198,10 +201,10 @@ def _follow(process: subprocess.Popen[bytes], answer: Path, timeout: float, even
             answered = now
         if answered is not None and now > answered + _GRACE_SECONDS:
             break
-        if answered is None and now > deadline:
-            events.drain()
+        if events.drain():
+            deadline = now + timeout
+        elif answered is None and now > deadline:
             return False
-        events.drain()
         time.sleep(_POLL_SECONDS)
     events.drain()
     return True
@@ -219,9 +222,10 @@ class _EventReader:
         self._sink = sink
         self._offset = 0
 
-    def drain(self) -> None:
-        if self._sink is None or not self._path.exists():
-            return
+    def drain(self) -> bool:
+        """Whether there was something new."""
+        if not self._path.exists():
+            return False
         with self._path.open("rb") as stream:
             stream.seek(self._offset)
             data = stream.read()
@@ -230,8 +234,9 @@ class _EventReader:
         for line in complete.splitlines():
             with suppress(ValueError):
                 record = json.loads(line)
-                if isinstance(record, dict):
+                if isinstance(record, dict) and self._sink is not None:
                     self._sink(record)
+        return bool(complete)
 
 
 def _answer(job: str, path: Path, code: int, log: Path, start: int) -> JSONObject:

@@ -21,8 +21,8 @@ from porter.weights.mapper import NameRules
 
 if TYPE_CHECKING:
     from porter.process import WorkerSettings
-    from porter.smoke.ladder import SmokeOptions
     from porter.smoke.report import SmokeReport
+    from porter.smoke.subject import SmokeOptions
     from porter.vllm_tree import Tree
     from porter.weights.report import WeightsReport
 
@@ -149,20 +149,15 @@ def weights(snapshot: Snapshot, place: Placed, bench: Bench) -> WeightsReport:
 
 
 def weights_check(report: WeightsReport, seconds: float) -> Check:
-    """One line about a report: what is left over, or how much is accounted for."""
-    from porter.weights.report import FAULTS
+    from porter.weights.report import in_a_line
 
-    faults = [f"{len(report.findings(name))} {name}" for name in FAULTS if report.findings(name)]
-    totals = report.totals
-    accounted = f"{totals.mapped} of {totals.tensors} tensors fill {totals.filled} of {totals.elements} elements"
-    dropped = f", {len(report.dropped)} dropped on purpose" if report.dropped else ""
-    detail = "; ".join([*report.errors, ", ".join(faults) or f"{accounted}{dropped}", *report.notes])
-    return Check("check-weights", "passed" if report.ok else "failed", detail, seconds)
+    return Check("check-weights", "passed" if report.ok else "failed", in_a_line(report), seconds)
 
 
 def smoke(reading: RepoReading, placed: Placed, tree: Tree, bench: Bench, options: SmokeOptions) -> SmokeReport:
     """The ladder over a tiny twin of the repo."""
-    from porter.smoke.ladder import Subject, smoke_test
+    from porter.smoke.ladder import smoke_test
+    from porter.smoke.subject import Subject
     from porter.vllm_tree import read_contract
 
     method = read_contract(tree).text("embed_method")
@@ -224,9 +219,12 @@ def checked_weights(snapshot: Snapshot, place: Placed, bench: Bench) -> tuple[We
 
 
 def with_smoke(found: Proof, reading: RepoReading, place: Placed, tree: Tree, bench: Bench, seed: int) -> Proof:
-    from porter.smoke.ladder import SmokeOptions
+    from porter.smoke.rungs import DEFAULT, OWN_RUNGS, WEIGHTS_RUNGS
+    from porter.smoke.subject import SmokeOptions
 
-    options = SmokeOptions(trust=bench.trust, seed=seed, on_event=rung_notes(bench.talk))
+    own = OWN_RUNGS if place.overlay else ()
+    rungs = tuple(name for name in (*DEFAULT, *own) if name not in WEIGHTS_RUNGS)
+    options = SmokeOptions(rungs=rungs, trust=bench.trust, seed=seed, on_event=rung_notes(bench.talk))
     report = smoke(reading, place, tree, bench, options)
     proven = report.parity is not None and report.parity.status == "passed"
     return replace(found, checks=(*found.checks, *rung_checks(report)), smoke=report.to_json(), proven=proven)

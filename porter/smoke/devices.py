@@ -59,6 +59,7 @@ class EngineChoice:
         return (*words, *(["--trust-remote-code"] if trust else []))
 
 
+PLAIN = EngineChoice()
 _LOAD_FORMAT = {"dummy": "dummy", "real": "auto"}
 
 

@@ -51,7 +51,7 @@ def tiny_model(reading: RepoReading) -> TinyModel:
     changes = (*docs.changes, *shrunk.changes, *final.changes)
     words = {name: snapshot.json[name] for name in TOKENIZER_JSON if name in snapshot.json}
     files = TinyFiles({**final.files, **(stand_in.files if stand_in else words)}, real)
-    tile = shrunk.tile or _int(facts, "image_size") or 224
+    tile = shrunk.tile or side_of(reading)
     tokens = _tokens_per_tile(facts, tile)
     return TinyModel(files, changes, tile, tokens, _model_len(reading, tokens), _notes(changes, real))
 
@@ -129,6 +129,20 @@ def _float32(docs: Documents) -> None:
         for path, value in list(walk(doc)):
             if path[-1] in DTYPE_KEYS and isinstance(value, str):
                 docs.set(file, path, "float32")
+
+
+def side_of(reading: RepoReading) -> int:
+    """Pixels of a tile at full size."""
+    return _int(reading.facts, "image_size") or 224
+
+
+def tokens_of(reading: RepoReading) -> int | None:
+    return _int(reading.facts, "tokens_per_tile")
+
+
+def full_length(reading: RepoReading) -> int:
+    """Tokens of the ladder's largest prompt at full size."""
+    return _model_len(reading, tokens_of(reading))
 
 
 def _tokens_per_tile(facts: ModelFacts, tile: int) -> int | None:

@@ -130,6 +130,21 @@ def summary(findings: tuple[Finding, ...]) -> tuple[Line, ...]:
     return tuple(line for lines in by_reason.values() for line in _merged(lines))
 
 
+def in_a_line(report: WeightsReport) -> str:
+    """What is left over, each list with its first pattern; or how much is accounted for."""
+    lists = [(name, report.findings(name)) for name in FAULTS]
+    faults = [f"{len(found)} {name} ({_first(found)})" for name, found in lists if found]
+    totals = report.totals
+    accounted = f"{totals.mapped} of {totals.tensors} tensors fill {totals.filled} of {totals.elements} elements"
+    dropped = f", {len(report.dropped)} dropped on purpose" if report.dropped else ""
+    return "; ".join([*report.errors, ", ".join(faults) or f"{accounted}{dropped}", *report.notes])
+
+
+def _first(found: tuple[Finding, ...]) -> str:
+    line, *others = summary(found)
+    return f"{line.pattern}: {line.reason}" + (", ..." if others else "")
+
+
 def _merged(lines: list[Line]) -> list[Line]:
     if len(lines) <= SEPARATE:
         return lines

@@ -135,7 +135,7 @@ class Batches:
 
     def features(self) -> list[Any]:
         """(rows, width) of each image that the model embedded since the last call of `answers`."""
-        from porter_worker.engine import rows_of
+        from porter_worker.llm import rows_of
 
         return [rows_of(item) for made in self.engine.embeds for item in (made if is_list(made) else [*made])]
 

@@ -12,8 +12,9 @@ import pytest
 from porter.facts import infer
 from porter.hub import snapshot_of
 from porter.process import WorkerSettings
-from porter.smoke.ladder import SmokeOptions, Subject, smoke_test
+from porter.smoke.ladder import smoke_test
 from porter.smoke.report import Rung, SmokeReport
+from porter.smoke.subject import SmokeOptions, Subject
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "skylark-vl"
 NEEDS_VLLM = [

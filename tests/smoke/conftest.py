@@ -11,8 +11,8 @@ import pytest
 from porter.commands.new_model import NewModelRequest, new_model
 from porter.commands.session import Settings
 from porter.jsontypes import JSONObject
-from porter.smoke.ladder import SmokeOptions
 from porter.smoke.report import SmokeReport
+from porter.smoke.subject import SmokeOptions
 from tests.smoke.climbing import EXAMPLE, climb
 
 

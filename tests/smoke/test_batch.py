@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from porter.smoke.ladder import SmokeOptions
 from porter.smoke.report import SmokeReport
+from porter.smoke.subject import SmokeOptions
 from tests.smoke.climbing import NEEDS_VLLM, climb, faulty, rung, statuses
 
 pytestmark = NEEDS_VLLM

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from porter.jsontypes import JSONObject
 from porter.proof.compare import TOLERANCE
-from porter.smoke.ladder import RUNGS, SmokeOptions
 from porter.smoke.report import SmokeReport
+from porter.smoke.rungs import ENGINE_RUNGS, RUNGS
+from porter.smoke.subject import SmokeOptions
 from tests.smoke.climbing import NEEDS_VLLM, climb, faulty, statuses
 
 pytestmark = NEEDS_VLLM
@@ -37,7 +38,7 @@ def test_the_preprocessing_of_the_repo_was_used(report: SmokeReport) -> None:
 
 def test_each_rung_is_told_when_it_starts_and_ends(report: SmokeReport, events: list[JSONObject]) -> None:
     started = [event["rung"] for event in events if event.get("event") == "start"]
-    assert started == [rung.name for rung in report.rungs if rung.name != "parity"]
+    assert started == [rung.name for rung in report.rungs if rung.name in ENGINE_RUNGS]
 
 
 def test_a_wrong_context_token_is_caught(port: Path, tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ def test_a_wrong_context_token_is_caught(port: Path, tmp_path: Path) -> None:
 
 def test_without_trust_the_engine_runs_and_the_proof_is_skipped(port: Path, tmp_path: Path) -> None:
     report = climb(port, tmp_path, SmokeOptions(trust=False))
-    expected = dict.fromkeys(RUNGS, "passed") | {"parity": "skipped"}
+    expected = dict.fromkeys(RUNGS, "passed") | {"parity": "skipped", "weights": "skipped"}
     assert statuses(report) == expected, [rung.detail for rung in report.rungs]
     assert "--trust-remote-code" in report.rungs[-1].detail
     assert report.ok and not report.complete

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from porter.smoke.engine import advised
 from porter.smoke.explain import advice, explain, explain_text, innermost
 from porter.smoke.explain_log import LONGEST_LINE, Frame, cut_lines, raised
 from porter.smoke.explain_shapes import SHAPES
-from porter.smoke.ladder import RUNGS, advised
 from porter.smoke.report import Rung
+from porter.smoke.rungs import RUNGS
 
 PLANNED = {"tokens", "build", "weights", "batch", "schema", "init", "lora", "tp", "pp", "serve"}
 HERE = Path(__file__).parent

@@ -6,9 +6,10 @@ import pytest
 
 from porter.errors import UsageError, WorkerError
 from porter.facts.model import Confidence, Fact, ModelFacts
+from porter.smoke.engine import Seen
 from porter.smoke.inputs import prompts, tiling
-from porter.smoke.ladder import RUNGS, _Seen, with_prerequisites, without_trust
 from porter.smoke.report import Rung, RungStatus
+from porter.smoke.rungs import RUNGS, with_prerequisites, without_trust
 
 
 def test_prerequisites_come_along_in_order() -> None:
@@ -23,7 +24,7 @@ def test_an_unknown_rung_is_a_usage_error() -> None:
 
 
 def test_a_crash_is_laid_at_the_rung_it_happened_in() -> None:
-    seen = _Seen(None)
+    seen = Seen(None)
     seen({"rung": "config", "event": "start"})
     seen({"event": "finish", "name": "config", "status": "passed", "detail": "", "seconds": 1.0})
     seen({"rung": "registry", "event": "start"})

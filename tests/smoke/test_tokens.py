@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from porter.smoke.ladder import SmokeOptions
 from porter.smoke.report import Rung, SmokeReport
+from porter.smoke.subject import SmokeOptions
 from porter.smoke.sweep import ODD, sweep_sizes
 from porter.workers.placeholders import Span, arithmetic
 from tests.smoke.climbing import NEEDS_VLLM, climb, faulty, rung, statuses
