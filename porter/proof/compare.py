@@ -1,12 +1,17 @@
-"""The verdict on a comparison: from rows of numbers to passed, failed or unproven, with the first difference named."""
+"""The verdict on a comparison: from rows of numbers to passed, failed or unproven, with the first difference named.
+
+`porter.proof.stages` finds the stage at which the two computations part, `porter.proof.causes` what it may come from.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from porter.jsontypes import JSON, JSONObject
+from porter.proof.causes import causes
+from porter.proof.stages import Place, Stage, earliest, first_difference, stages_of, summary
 
 TOLERANCE = 3e-5
 """Largest difference of a logprob (absolute) and of image embeddings (relative): float32 rounding stays below it."""
@@ -55,6 +60,9 @@ class Parity:
     seeds: Mapping[str, int] | None = None
     not_proven: tuple[str, ...] = NEVER_PROVEN
     reference: JSONObject | None = None
+    stages: tuple[Stage, ...] = ()
+    first_difference: Stage | None = None
+    causes: tuple[str, ...] = ()
 
     def to_json(self) -> JSONObject:
         rows: list[JSON] = [
@@ -81,6 +89,9 @@ class Parity:
             "tolerance": TOLERANCE,
             "rows": rows,
             "reference": self.reference,
+            "stages": [stage.to_json() for stage in self.stages],
+            "first_difference": self.first_difference.to_json() if self.first_difference else None,
+            "causes": [*self.causes],
         }
 
 
@@ -91,8 +102,33 @@ def judge(
     not_proven: Sequence[str] = (),
     reference: JSONObject | None = None,
     tolerance: float = TOLERANCE,
+    places: Sequence[JSONObject] = (),
+    facts: Mapping[str, JSON] | None = None,
 ) -> Parity:
-    """Passed only when every row was compared and none differs."""
+    """Passed only when every row was compared and none differs.
+
+    `places` are the rows of `porter/workers/differences.py`; they never change the verdict, they tell where it comes
+    from. `facts` by name are shown beside the causes.
+    """
+    verdict = _verdict(rows, seeds, not_proven, reference, tolerance)
+    traces = traced(rows, places)
+    stages = tuple(summary(stage for trace in traces for stage in trace)) if places else ()
+    first = earliest(map(first_difference, traces)) if verdict.status == "failed" else None
+    if first is None:
+        return replace(verdict, stages=stages)
+    likely = causes(first, facts)
+    detail = f"{verdict.detail}; first stage that differs: {first.line()}"
+    detail += f"; likeliest: {likely[0]}" if likely else ""
+    return replace(verdict, detail=detail, stages=stages, first_difference=first, causes=likely)
+
+
+def _verdict(
+    rows: Sequence[Row],
+    seeds: Mapping[str, int],
+    not_proven: Sequence[str],
+    reference: JSONObject | None,
+    tolerance: float,
+) -> Parity:
     faults = [fault for fault in (row_fault(row, tolerance) for row in rows) if fault is not None]
     proven = (*NEVER_PROVEN, *not_proven)
     if not rows:
@@ -130,6 +166,29 @@ def row_fault(row: Row, tolerance: float) -> tuple[Status, str] | None:
     if not row.greedy_equal:
         return "failed", f"{where}: greedy tokens differ"
     return None
+
+
+def traced(rows: Sequence[Row], places: Sequence[JSONObject]) -> list[list[Stage]]:
+    """The stages of every compared prompt: what was recorded of it between its ids and its logits."""
+    found: dict[tuple[str, str], list[Place]] = {}
+    for place in places:
+        found.setdefault((str(place.get("set")), str(place.get("prompt"))), []).append(Place.from_json(place))
+    return [stages_of(_way(row, found.get((row.set, row.prompt), [])), row.set, row.prompt) for row in rows]
+
+
+def _way(row: Row, between: Sequence[Place]) -> list[Place]:
+    seen = ((), ()) if row.ids_equal is not None else (None, None)
+    ids = Place("prompt", "out", "ids", shapes=seen, rel_diff=0.0 if row.ids_equal else None, signs=_lengths(row))
+    features = Place("features", "out", "features", shapes=((), ()) if all(row.has_embeds) else (None, None))
+    features = replace(features, rel_diff=row.embed_diff, tolerance=TOLERANCE)
+    logits = Place("logits", "out", "logits", shapes=seen if row.ids_equal else (None, None), tolerance=TOLERANCE)
+    signs: dict[str, JSON] = {"nan": True} if row.max_logprob_diff is None else {}
+    logits = replace(logits, rel_diff=row.max_logprob_diff, max_diff=row.max_logprob_diff, signs=signs)
+    return [ids, features, *between, logits]
+
+
+def _lengths(row: Row) -> dict[str, JSON]:
+    return {"rows": [*row.ids]} if row.ids else {}
 
 
 def _all(values: Sequence[bool | None]) -> bool | None:

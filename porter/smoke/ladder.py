@@ -161,13 +161,20 @@ class _Run:
             if str(item["name"]) in engine
         ]
         try:
-            rows = run_worker("compare", {"pairs": pairs, "prompts": [*self.names]}, settings=self.settings).get("rows")
+            compared = run_worker("compare", {"pairs": pairs, "prompts": [*self.names]}, settings=self.settings)
         except WorkerError as error:
             return Parity("unproven", error.message, not_proven=(*NEVER_PROVEN, *self.model.notes))
         seeds = {str(item["name"]): self.options.seed + index for index, item in enumerate(reference.sets())}
         parts = {key: value for key, value in answer.items() if key != "sets"}
         more = (*self.model.notes, *_unproven_parts(self.subject.reading, answer))
-        return judge([Row.from_json(row) for row in dicts(rows)], seeds=seeds, not_proven=more, reference=parts)
+        return judge(
+            [Row.from_json(row) for row in dicts(compared.get("rows"))],
+            seeds=seeds,
+            not_proven=more,
+            reference=parts,
+            places=dicts(compared.get("places")),
+            facts=plain_facts(self.subject.reading.facts),
+        )
 
 
 def _unproven_parts(reading: RepoReading, answer: JSONObject) -> Iterable[str]:

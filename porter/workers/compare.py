@@ -1,7 +1,8 @@
 """Job: the numbers of two result files side by side. Needs numpy only.
 
 Request  {pairs: [{set, reference, engine}], prompts: [name]}
-Answer   {rows: [{set, prompt, ids_equal, greedy_equal, max_logprob_diff, embed_diff, steps, ids}]}
+Answer   {rows: [{set, prompt, ids_equal, greedy_equal, max_logprob_diff, embed_diff, steps, ids}],
+          places: [{set, prompt, ...}]}  (see `differences`; of the recordings that lie beside the results)
 
 `max_logprob_diff` is absolute, over all steps up to the first where the greedy tokens part; `embed_diff` is relative to
 the largest reference value, null where one side has no embeddings or their shapes differ.
@@ -9,9 +10,10 @@ the largest reference value, null where one side has no embeddings or their shap
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from porter_worker import runtime
+from porter_worker import differences, runtime, stages
 
 
 def same_steps(left: Any, right: Any) -> int:
@@ -64,15 +66,27 @@ def compare_prompt(name: str, reference: Any, engine: Any) -> dict[str, Any]:
     }
 
 
+def compare_places(pair: dict[str, Any], prompts: list[str]) -> list[dict[str, Any]]:
+    import numpy as np
+
+    files = [Path(pair[side]).with_name(stages.file_of(side, pair["set"])) for side in ("reference", "engine")]
+    if not all(file.is_file() for file in files):
+        return []
+    with np.load(files[0]) as reference, np.load(files[1]) as engine:
+        found = differences.rows(reference, engine, prompts)
+    return [{"set": pair["set"], **row} for row in found]
+
+
 def handle(payload: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
-    rows = []
+    rows, places = [], []
     for pair in payload["pairs"]:
         with np.load(pair["reference"]) as reference, np.load(pair["engine"]) as engine:
             for prompt in payload["prompts"]:
                 rows.append({"set": pair["set"], "prompt": prompt, **compare_prompt(prompt, reference, engine)})
-    return {"rows": rows}
+        places += compare_places(pair, payload["prompts"])
+    return {"rows": rows, "places": places}
 
 
 def main() -> None:

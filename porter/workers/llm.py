@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from porter_worker import dummy, images, placeholders
+from porter_worker import dummy, images, placeholders, stages
 from porter_worker.build import inspect_in_process
 
 PROBE_TIMEOUT = 120.0
@@ -28,6 +28,7 @@ class Engine:
         self.embeds: list[Any] = []
         self.figures: dict[str, Any] = {}
         self.arrays: dict[str, Any] = {}
+        self.watch = stages.Watch()
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -115,6 +116,7 @@ class Engine:
         self.llm = LLM(**arguments, disable_log_stats=True)
         if not self.spread:
             self.llm.apply_model(self._record_embeds)
+            self.watch = stages.Watch.of(self.llm, weights)
         seconds = time.monotonic() - start
         self.figures.setdefault("load_seconds", round(seconds, 2))
         self.figures.setdefault("memory_bytes", taken())
@@ -173,9 +175,9 @@ class Engine:
 
         self.embeds.clear()
         pictures = images.load_images(prompt["images"])
-        arrays = self.outcome(
-            self.llm.generate([self.request(prompt["text"], pictures)], self.sampling(), use_tqdm=False)[0]
-        )
+        with self.watch.prompt(prompt):
+            made = self.llm.generate([self.request(prompt["text"], pictures)], self.sampling(), use_tqdm=False)
+        arrays = self.outcome(made[0])
         rows = [rows_of(item) for item in self.embeds]
         if pictures and rows:
             arrays["embeds"] = np.concatenate(rows)
@@ -213,6 +215,7 @@ class Engine:
 
         path = self.out / f"engine-{name}.npz"
         np.savez(str(path), **self.arrays)
+        self.watch.save(self.out / stages.file_of("engine", name))
         self.arrays = {}
         return str(path)
 

@@ -16,7 +16,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from porter_worker import draw, images, preprocess, runtime, shims
+from porter_worker import draw, images, preprocess, runtime, shims, stages
 
 CLASS_KEYS = ("AutoModelForImageTextToText", "AutoModelForVision2Seq", "AutoModelForCausalLM", "AutoModel")
 NOT_FEATURES = ("forward", "generate", "chat", "batch_chat", "prepare_inputs_for_generation")
@@ -143,13 +143,6 @@ def greedy(step: Any, ids: Any, steps: int, banned: list[int]) -> tuple[list[int
     return tokens, torch.stack(kept)
 
 
-def submodule(model: Any, path: str | None) -> Any:
-    """The module at a dotted path, None when there is none."""
-    for step in (path or "").strip(".").split("."):
-        model = getattr(model, step, None) if step else None
-    return model
-
-
 class Reference:
     """A built model with its tokenizer and its way to make image inputs."""
 
@@ -169,6 +162,9 @@ class Reference:
         context_id = self.tokenizer.convert_tokens_to_ids(context) if context else None
         self.banned = [context_id] if isinstance(context_id, int) else []
         set_image_ids(self.model, context_id)
+        self.layout = stages.layout_of(self.model, self.facts)
+        modules = dict(self.model.named_modules())
+        self.recorder = stages.Recorder({path: modules[path] for path in stages.watched(self.layout)})
 
     def image_inputs(self, prompt: str, pictures: list[Any]) -> preprocess.Inputs:
         """Inputs by the first way that works; that way is kept."""
@@ -220,7 +216,7 @@ class Reference:
         return int(self.model.get_input_embeddings().weight.shape[-1])
 
     def language_model(self) -> Any:
-        return submodule(self.model, (self.facts.get("language_model") or {}).get("prefix"))
+        return stages.submodule(self.model, (self.facts.get("language_model") or {}).get("prefix"))
 
     def step(self, inputs: preprocess.Inputs) -> Any:
         """A function ids -> logits. Text alone goes to the language model when the whole cannot do without an image."""
@@ -245,9 +241,10 @@ class Reference:
         inputs = self.image_inputs(prompt["text"], pictures) if pictures else preprocess.Inputs()
         ids = self.prompt_ids(prompt["text"], inputs)
         seen: list[Any] = []
-        connector = submodule(self.model, (self.facts.get("connector") or {}).get("prefix"))
+        connector = stages.submodule(self.model, (self.facts.get("connector") or {}).get("prefix"))
         hook = connector.register_forward_hook(lambda *call: seen.append(call[-1])) if connector is not None else None
-        tokens, logprobs = greedy(self.step(inputs), ids, steps, self.banned)
+        step = stages.first_call(self.step(inputs), self.recorder) if pictures else self.step(inputs)
+        tokens, logprobs = greedy(step, ids, steps, self.banned)
         if hook is not None:
             hook.remove()
         arrays = {"ids": ids[0].numpy(), "tokens": tokens, "logprobs": logprobs.numpy()}
@@ -303,11 +300,14 @@ def run_set(reference: Reference, payload: dict[str, Any], chosen: dict[str, Any
     weights = out / f"weights-{chosen['name']}.safetensors"
     save_file(draw.state_to_save(reference.model), str(weights), metadata={"format": "pt"})
     arrays: dict[str, Any] = {}
+    seen: dict[str, Any] = {"layout": np.asarray(json.dumps(reference.layout))}
     for prompt in payload["prompts"]:
         for key, value in reference.run(prompt, int(payload["steps"])).items():
             arrays[f"{prompt['name']}.{key}"] = np.asarray(value)
+        seen |= reference.recorder.arrays(prompt["name"]) if prompt["images"] else {}
     results = out / f"reference-{chosen['name']}.npz"
     np.savez(str(results), **arrays)
+    np.savez(str(out / stages.file_of("reference", chosen["name"])), **seen)
     return {"name": chosen["name"], "weights": str(weights), "results": str(results)}
 
 
