@@ -13,27 +13,15 @@ Answer   {rungs: [{name, status, detail, seconds}], device, engine, sets: [{name
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from porter_worker import batch, runtime, tokens
+from porter_worker import batch, lora, parallel, runtime, serve, spawned, tokens
 from porter_worker.llm import Engine, runtime_device
 from porter_worker.outcome import Skipped
-
-PROBE = """
-import sys
-from vllm.plugins import load_general_plugins
-load_general_plugins()
-from vllm import ModelRegistry
-if sys.argv[1] not in ModelRegistry.get_supported_archs():
-    sys.exit(7)
-ModelRegistry.models[sys.argv[1]].load_model_cls()
-"""
 
 
 def error_line(error: BaseException, own: list[str]) -> str:
@@ -116,7 +104,7 @@ def further_sets(engine: Engine, ladder: Ladder, payload: dict[str, Any]) -> lis
 def handle(payload: dict[str, Any]) -> dict[str, Any]:
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     os.environ["TORCHDYNAMO_DISABLE"] = "1"
-    probe = subprocess.Popen([sys.executable, "-c", PROBE, payload["architecture"]])
+    probe = spawned.Probe(payload.get("start_method", "spawn"))
     runtime.event({"stage": "import"})
     ladder = Ladder(list(payload.get("own_modules") or ()))
     engine = Engine(payload)
@@ -131,13 +119,16 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
         "text": (("load",), lambda: engine.generate(text_only)),
         "image": (("load",), lambda: engine.generate(with_images)),
         "batch": (("text", "image"), lambda: batch.Batches(engine).run()),
+        "lora": (("text", "image"), lambda: lora.run(engine)),
+        "tp": (("text", "image"), lambda: parallel.tensor(engine)),
+        "pp": (("text", "image"), lambda: parallel.pipeline(engine)),
+        "serve": (("text", "image"), lambda: serve.run(engine)),
     }
     for name, (needs, action) in rungs.items():
         if name in payload["rungs"]:
             ladder.run(name, needs, action)
     sets = further_sets(engine, ladder, payload)
-    if probe.poll() is None:
-        probe.kill()
+    probe.close()
     device, figures = describe(engine)
     engine.close()
     return {"rungs": ladder.rungs, "device": device, "engine": figures, "sets": sets}

@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import resource
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
-from porter_worker import dummy, images, placeholders, stages
+from porter_worker import dummy, images, placeholders, spawned, stages
 from porter_worker.build import inspect_in_process
-
-PROBE_TIMEOUT = 120.0
 
 
 class Engine:
@@ -76,15 +73,12 @@ class Engine:
         config = self.config.model_config
         return f"{type(config.hf_config).__name__}, architectures {config.architectures}"
 
-    def resolve(self, probe: subprocess.Popen[bytes]) -> str:
+    def resolve(self, probe: spawned.Probe) -> str:
         """The class for the architecture, here and in a process of its own."""
         from vllm.model_executor.model_loader import get_model_architecture
 
         cls, name = get_model_architecture(self.config.model_config)
-        code = probe.wait(timeout=PROBE_TIMEOUT)
-        if code:
-            reason = "does not know it" if code == 7 else f"ended with exit code {code}"
-            raise RuntimeError(f"architecture {name} resolves here, but a spawned process {reason}")
+        probe.check(name, self.config)
         return f"{name} -> {cls.__module__}.{cls.__name__}, also in a spawned process"
 
     def process(self) -> str:

@@ -1,0 +1,135 @@
+"""Many runs of porter's workers for the price of one import of vLLM: jobs become forks of one warm process."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+from unittest import mock
+
+from porter import process
+from porter.errors import WorkerError
+from porter.jsontypes import JSON, JSONObject
+from porter.process import EventSink, WorkerSettings
+
+PRELOAD = (
+    "torch",
+    "transformers",
+    "vllm",
+    "vllm.entrypoints.llm",
+    "vllm.v1.engine.llm_engine",
+    "vllm.v1.worker.cpu_worker",
+    "vllm.v1.executor.uniproc_executor",
+    "vllm.model_executor.models.internvl",
+    "vllm.model_executor.models.qwen2",
+    "vllm.model_executor.models.llama",
+)
+ENV = {"TORCHDYNAMO_DISABLE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+STARTING = 120.0
+
+
+class Warm:
+    """`run` answers what `porter.process.run_worker` would, from any thread. `together` jobs run at a time."""
+
+    def __init__(self, scratch: Path, together: int = 1, preload: Sequence[str] = PRELOAD) -> None:
+        self.room = scratch / "warm"
+        self.room.mkdir(parents=True)
+        self.numbers = count()
+        self.seconds: dict[str, float] = {}
+        payload: JSONObject = {"room": str(self.room), "preload": [*preload], "together": together}
+        log = self.room / "worker.log"
+        settings = WorkerSettings(sys.executable, self.room, log, timeout=3600.0, env=ENV)
+        self.answer: JSONObject = {}
+        self.failure: WorkerError | None = None
+        self.thread = threading.Thread(target=self._serve, args=(payload, settings), daemon=True)
+        self.thread.start()
+        deadline = time.monotonic() + STARTING
+        while not (self.room / "ready").exists():
+            if self.failure is not None or time.monotonic() > deadline:
+                raise self.failure or WorkerError("the warm process does not start", where=str(log))
+            time.sleep(0.05)
+
+    def _serve(self, payload: JSONObject, settings: WorkerSettings) -> None:
+        try:
+            self.answer = process.run_worker("each", payload, settings=settings)
+        except WorkerError as error:
+            self.failure = error
+
+    def close(self) -> JSONObject:
+        (self.room / "end").touch()
+        self.thread.join()
+        if self.failure is not None:
+            raise self.failure
+        return self.answer
+
+    def run(
+        self, job: str, payload: JSONObject, *, settings: WorkerSettings, on_event: EventSink | None = None
+    ) -> JSONObject:
+        folder = process._run_folder(job, settings)
+        files = [folder / name for name in ("request.json", "answer.json", "events.jsonl")]
+        settings.log.parent.mkdir(parents=True, exist_ok=True)
+        settings.log.touch()
+        start = settings.log.stat().st_size
+        request: JSONObject = {
+            "payload": {**payload, "start_method": "fork"},
+            "limits": settings.limits.to_json(),
+            "lifeline": -1,
+        }
+        files[0].write_text(json.dumps(request), encoding="utf-8")
+        environment = process._environment(folder, settings)
+        ending = self._ended(
+            {
+                "job": job,
+                "files": [str(file) for file in files],
+                "env": {**environment, **ENV},
+                "path": [str(entry) for entry in settings.path],
+                "cwd": str(folder),
+                "log": str(settings.log.resolve()),
+                "timeout": settings.timeout,
+            },
+            process._EventReader(files[2], on_event),
+        )
+        self.seconds[job] = self.seconds.get(job, 0.0) + float(str(ending["seconds"]))
+        if ending["timed_out"]:
+            raise process._failure(job, f"timed out after {settings.timeout:g}s", settings.log, start)
+        return process._answer(job, files[1], int(str(ending["code"])), settings.log, start)
+
+    def _ended(self, job: dict[str, JSON], events: process._EventReader) -> JSONObject:
+        file = self.room / f"{next(self.numbers):05}.job"
+        partial = file.with_suffix(".new")
+        partial.write_text(json.dumps(job), encoding="utf-8")
+        partial.replace(file)
+        done = file.with_suffix(".done")
+        while not done.exists():
+            if not self.thread.is_alive():
+                raise self.failure or WorkerError("the warm process is gone")
+            events.drain()
+            time.sleep(0.02)
+        events.drain()
+        ending = json.loads(done.read_text(encoding="utf-8"))
+        assert isinstance(ending, dict)
+        return ending
+
+
+@contextmanager
+def warm(scratch: Path, jobs: frozenset[str] = frozenset({"engine"}), together: int = 1) -> Iterator[Warm]:
+    """While it lasts, porter's workers of these jobs are forks of one warm process."""
+    made, cold = Warm(scratch, together), process.run_worker
+
+    def run_worker(
+        job: str, payload: JSONObject, *, settings: WorkerSettings, on_event: EventSink | None = None
+    ) -> JSONObject:
+        run = made.run if job in jobs else cold
+        return run(job, payload, settings=settings, on_event=on_event)
+
+    holders = [module for module in list(sys.modules.values()) if vars(module).get("run_worker") is cold]
+    with ExitStack() as stack:
+        stack.callback(made.close)
+        for module in holders:
+            stack.enter_context(mock.patch.object(module, "run_worker", run_worker))
+        yield made
