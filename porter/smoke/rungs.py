@@ -17,6 +17,10 @@ ENGINE_RUNGS: Mapping[str, tuple[str, ...]] = {
     "text": ("load",),
     "image": ("load",),
     "batch": ("text", "image"),
+    "lora": ("text", "image"),
+    "tp": ("text", "image"),
+    "pp": ("text", "image"),
+    "serve": ("text", "image"),
 }
 WEIGHTS_RUNGS: Mapping[str, tuple[str, ...]] = {"build": (), "weights": ("build",)}
 OWN_RUNGS: Mapping[str, tuple[str, ...]] = {}
@@ -25,12 +29,12 @@ PARITY: Mapping[str, tuple[str, ...]] = {"parity": ("text", "image")}
 ORDER = (
     *("config", "registry", "processor", "tokens", "build", "weights", "load", "text", "image", "batch"),
     *OWN_RUNGS,
-    "parity",
+    *("lora", "tp", "pp", "serve", "parity"),
 )
 _NEEDS = {**ENGINE_RUNGS, **WEIGHTS_RUNGS, **OWN_RUNGS, **PARITY}
 RUNGS: Mapping[str, tuple[str, ...]] = {name: _NEEDS[name] for name in ORDER}
 """Every rung with its prerequisites, in order."""
-ON_REQUEST: tuple[str, ...] = ()
+ON_REQUEST = ("lora", "tp", "pp", "serve")
 DEFAULT = tuple(name for name in RUNGS if name not in ON_REQUEST and name not in OWN_RUNGS)
 ASKS_FOR_TRUST = ("trust_remote_code", "trust-remote-code", "requires you to execute")
 
