@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from porter.cli import main
-from porter.smoke.rungs import RUNGS, WEIGHTS_RUNGS
+from porter.smoke.rungs import DEFAULT, WEIGHTS_RUNGS
 
 pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="this interpreter has no vLLM")
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "skylark-vl"
@@ -116,7 +116,7 @@ def test_the_whole_way_twice_and_back(tmp_path: Path, capsys: pytest.CaptureFixt
     code, document = run(capsys, *asked)
     assert {check["name"]: check["status"] for check in document["checks"]} == {
         "check-weights": "skipped",
-        **dict.fromkeys([name for name in RUNGS if name not in WEIGHTS_RUNGS], "passed"),
+        **dict.fromkeys([name for name in DEFAULT if name not in WEIGHTS_RUNGS], "passed"),
     }
     assert (code, document["ok"], document["error"]) == (0, True, None)
     assert document["smoke"]["parity"]["max_logprob_diff"] < 3e-5

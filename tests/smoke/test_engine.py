@@ -7,7 +7,7 @@ from pathlib import Path
 from porter.jsontypes import JSONObject
 from porter.proof.compare import TOLERANCE
 from porter.smoke.report import SmokeReport
-from porter.smoke.rungs import ENGINE_RUNGS, RUNGS
+from porter.smoke.rungs import DEFAULT, ENGINE_RUNGS, ON_REQUEST
 from porter.smoke.subject import SmokeOptions
 from tests.smoke.climbing import NEEDS_VLLM, climb, faulty, statuses
 
@@ -15,7 +15,8 @@ pytestmark = NEEDS_VLLM
 
 
 def test_every_rung_passes(report: SmokeReport) -> None:
-    assert statuses(report) == dict.fromkeys(RUNGS, "passed"), [rung.detail for rung in report.rungs]
+    expected = dict.fromkeys((*DEFAULT, *ON_REQUEST), "passed")
+    assert statuses(report) == expected, [rung.detail for rung in report.rungs]
     assert report.ok and report.complete
     assert report.device == "cpu" or report.device == "cuda"
 
@@ -51,7 +52,7 @@ def test_a_wrong_context_token_is_caught(port: Path, tmp_path: Path) -> None:
 
 def test_without_trust_the_engine_runs_and_the_proof_is_skipped(port: Path, tmp_path: Path) -> None:
     report = climb(port, tmp_path, SmokeOptions(trust=False))
-    expected = dict.fromkeys(RUNGS, "passed") | {"parity": "skipped", "weights": "skipped"}
+    expected = dict.fromkeys(DEFAULT, "passed") | {"parity": "skipped", "weights": "skipped"}
     assert statuses(report) == expected, [rung.detail for rung in report.rungs]
     assert "--trust-remote-code" in report.rungs[-1].detail
     assert report.ok and not report.complete
