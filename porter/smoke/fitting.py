@@ -35,21 +35,19 @@ class Fitting:
 
 def fitting(reading: RepoReading, settings: WorkerSettings, choice: EngineChoice, model: ModelFolder) -> Fitting:
     """A plain choice runs on whatever there is, and nothing is asked of the machine."""
-    if model.why_not:
-        return Fitting(blocked={"config": model.why_not})
     if choice.plain:
-        return Fitting()
+        return Fitting(blocked=model.blocked)
     try:
         machine = Machine.from_json(run_worker("machine", {}, settings=settings))
     except WorkerError as error:
         return Fitting(blocked={"config": error.message})
     device = chosen(choice, machine)
-    command = choice.command(reading.snapshot.repo.id, model.max_model_len, device.device, trust=False)
+    command = choice.command(reading.snapshot.repo.id, model.max_model_len, device.device)
     if device.why_not:
-        return Fitting(device.device, {_first(choice): device.why_not}, command=command)
+        return Fitting(device.device, {_first(choice): device.why_not, **model.blocked}, command=command)
     memory = _memory(reading, choice, machine, device.device, model)
     blocked = {"load": memory.why_not} if memory is not None and memory.why_not else {}
-    return Fitting(device.device, blocked, memory, command)
+    return Fitting(device.device, {**blocked, **model.blocked}, memory, command)
 
 
 def _first(choice: EngineChoice) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from porter.facts.reading import RepoReading
+from porter.hub.snapshot import Snapshot
 from porter.hub.weights import weights_on_disk
 from porter.jsontypes import JSON
 from porter.smoke.devices import WeightsName
@@ -15,11 +16,12 @@ from porter.tiny.model import full_length, side_of, tiny_model, tokens_of
 from porter.tiny.tokenizer import has_real_tokenizer
 
 NOT_FOR_A_MODEL = (".index.json", "adapter_config.json")
+NO_TOKENIZER = "the repo has no tokenizer, and at full size nothing stands in for it (--weights tiny)"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """`tile` in pixels; `max_model_len` in tokens. `why_not`: what keeps an engine from being started on it."""
+    """`tile` in pixels; `max_model_len` in tokens. `blocked`: rungs that cannot run on this folder, and why."""
 
     folder: Path
     tile: int
@@ -27,7 +29,7 @@ class ModelFolder:
     max_model_len: int
     notes: tuple[str, ...] = ()
     shrunk: tuple[tuple[str, JSON, JSON], ...] = ()
-    why_not: str = ""
+    blocked: Mapping[str, str] = field(default_factory=dict)
 
 
 def model_folder(reading: RepoReading, weights: WeightsName, folder: Path, *, trust: bool) -> ModelFolder:
@@ -47,20 +49,19 @@ def _full(reading: RepoReading, weights: WeightsName, folder: Path, trust: bool)
     documents = {name: doc for name, doc in snapshot.json.items() if not name.endswith(NOT_FOR_A_MODEL)}
     real = has_real_tokenizer([*snapshot.binary, *snapshot.text])
     materialise(snapshot, TinyFiles(documents, real), folder, trust=trust)
-    tile, tokens = side_of(reading), tokens_of(reading)
-    why_not = "" if real else "the repo has no tokenizer: at full size nothing stands in for it (--weights tiny)"
-    if weights == "real" and not why_not:
-        found, missing = weights_on_disk(snapshot)
-        why_not = _link(found, folder) if not missing else _missing(snapshot.repo.id, missing)
-    return ModelFolder(folder, tile, tokens, full_length(reading), why_not=why_not)
+    blocked = {} if real else {"processor": NO_TOKENIZER, "load": NO_TOKENIZER}
+    if weights == "real" and (why_not := _link_weights(snapshot, folder)):
+        blocked["load"] = why_not
+    return ModelFolder(folder, side_of(reading), tokens_of(reading), full_length(reading), blocked=blocked)
 
 
-def _link(files: Sequence[Path], folder: Path) -> str:
-    for file in files:
+def _link_weights(snapshot: Snapshot, folder: Path) -> str:
+    """The checkpoint's files into `folder`; why that cannot be, else ""."""
+    found, missing = weights_on_disk(snapshot)
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        there = f"{missing[0]}{more} is not on this machine"
+        return f"porter downloads no weights, and {there}: hf download {snapshot.repo.id}"
+    for file in found:
         (folder / file.name).symlink_to(file.resolve())
-    return "" if files else "the repo names no weight files"
-
-
-def _missing(repo: str, names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"porter downloads no weights, and {names[0]}{more} is not on this machine: hf download {repo}"
+    return "" if found else "the repo names no weight files"
