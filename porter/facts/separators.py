@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from porter.facts.configs import Configs
 from porter.facts.model import Confidence, Evidence, Fact
+from porter.facts.tile_tags import TileTags
 from porter.facts.token_roles import separator_role
 from porter.facts.token_sources import Stated
 from porter.facts.vocabulary import Vocabulary
@@ -30,8 +31,14 @@ NOT_IMAGES = ("video", "audio", "gene", "tool", "file", "fim", "table", "think")
 MAX_SHOWN = 40
 
 
-def separator_fact(configs: Configs, vocabulary: Vocabulary, stated: list[Stated], context: JSON) -> Fact:
-    """image_separators: [{token, id, role}] by id; learned ones, which are no tokens, stand in the note."""
+def separator_fact(
+    configs: Configs, vocabulary: Vocabulary, stated: list[Stated], context: JSON, tags: TileTags | None
+) -> Fact:
+    """image_separators: [{token, id, role}] by id; learned ones, which are no tokens, stand in the note.
+
+    A tag before each tile has no id: `{n}` in it is the number of the tile."""
+    if tags is not None:
+        return _tags_fact(tags)
     rows: dict[str, dict[str, JSON]] = {}
     shown: list[Evidence] = []
     used = _strings(configs)
@@ -49,6 +56,14 @@ def separator_fact(configs: Configs, vocabulary: Vocabulary, stated: list[Stated
         return Fact("image_separators", None, Confidence.UNKNOWN, note=note or why)
     value: list[JSON] = [rows[token] for token in sorted(rows, key=lambda token: (vocabulary.ids.get(token, 0), token))]
     return Fact("image_separators", value, sure, tuple(shown[:6]), note=note)
+
+
+def _tags_fact(tags: TileTags) -> Fact:
+    rows: list[JSON] = [{"token": tags.tile, "id": None, "role": "tile", "first": tags.first}]
+    if tags.overview is not None:
+        rows.append({"token": tags.overview, "id": None, "role": "global"})
+    source = tags.source
+    return Fact("image_separators", rows, Confidence.CERTAIN, (Evidence(source.file, source.where, source.text),))
 
 
 def _candidates(

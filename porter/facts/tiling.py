@@ -36,6 +36,19 @@ def tiling_bounds(configs: Configs) -> dict[str, Found]:
     return {}
 
 
+def filtered_grids(configs: Configs) -> Src | None:
+    """Where grids are left out by a remainder: a choice of its own, such as that of a second pass over an image."""
+    for function in _functions(configs):
+        if not any(True for _ in _compared(function)):
+            continue
+        for node in nodes(function.node):
+            tests = node.ifs if isinstance(node, ast.comprehension) else [node.test] if isinstance(node, ast.If) else []
+            for inner in (item for test in tests for item in nodes(test)):
+                if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Mod):
+                    return Src(function.file, where(inner), snippet(tests[0]))
+    return None
+
+
 def _counts_tiles(found: dict[str, Found]) -> bool:
     """A pair of numbers of tiles: a comparison of areas in pixels looks the same and has other numbers."""
     low, high = found["min_dynamic_patch"].value, found["max_dynamic_patch"].value

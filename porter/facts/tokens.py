@@ -13,6 +13,7 @@ from porter.facts.model import Confidence, Fact
 from porter.facts.separators import separator_fact
 from porter.facts.synonyms import CONTEXT_ID_KEYS
 from porter.facts.templates import Placeholder, template_placeholder
+from porter.facts.tile_tags import TileTags, tile_tags
 from porter.facts.token_names import named_context, named_tag, switched_off
 from porter.facts.token_patterns import Pattern, best_pattern, nearest_token, patterns
 from porter.facts.token_roles import SHARED_IDS, Role
@@ -36,6 +37,7 @@ class Sources:
     pattern: Pattern | None
     template: Placeholder | None = None
     notes: list[str] = field(default_factory=list)
+    tags: TileTags | None = None
 
     def of(self, role: Role, kind: str | None = None) -> list[Stated]:
         """Statements about a role, the likeliest first; defaults of the config class only where no file speaks."""
@@ -69,6 +71,7 @@ def token_facts(configs: Configs, others: list[Instance]) -> list[Fact]:
     vocabulary = read_vocabulary(configs.snapshot)
     pattern = best_pattern(patterns(configs.code, others), vocabulary)
     sources = Sources(configs, vocabulary, stated_tokens(configs), compared_ids(configs), pattern)
+    sources.tags = tile_tags(configs)
     context = _context(sources)
     token = context.value if isinstance(context.value, str) else None
     sources.template = template_placeholder(configs.snapshot, token)
@@ -78,7 +81,7 @@ def token_facts(configs: Configs, others: list[Instance]) -> list[Fact]:
         _id_fact(sources, context),
         *(_tag(sources, name, role, context) for name, role in TAGS.items()),
         placeholder,
-        separator_fact(configs, vocabulary, sources.stated, context.value),
+        separator_fact(configs, vocabulary, sources.stated, context.value, sources.tags),
     ]
 
 
@@ -242,6 +245,8 @@ def _tag(sources: Sources, name: str, role: Role, context: Fact) -> Fact:
     """The token before or behind the image's."""
     vocabulary, pattern = sources.vocabulary, sources.pattern
     text = "" if pattern is None else pattern.start if role == "start" else pattern.end
+    if sources.tags is not None:
+        return _around_tags(sources, sources.tags, name, role)
     if pattern is not None:
         shown = evidence(pattern.sources, 6)
         if not text and not any(item.level in ("config", "processor") for item in sources.of(role)):
@@ -257,6 +262,17 @@ def _tag(sources: Sources, name: str, role: Role, context: Fact) -> Fact:
     if off is not None:
         return off
     return _stated_tag(sources, name, stated) if stated else named_tag(name, vocabulary, context)
+
+
+def _around_tags(sources: Sources, tags: TileTags, name: str, role: Role) -> Fact:
+    """The token around all tiles, each of which has a tag of its own next to its context tokens."""
+    text = tags.start if role == "start" else tags.end
+    shown = (*evidence((tags.source,)), *sources.vocabulary.shown(text or ""))
+    if text is None:
+        return Fact(name, None, Confidence.UNKNOWN, shown, note="what stands around the tagged tiles was not followed")
+    if not text:
+        return Fact(name, None, Confidence.ABSENT, shown, note="the code puts nothing there")
+    return Fact(name, text, Confidence.CERTAIN if text in sources.vocabulary.ids else Confidence.LIKELY, shown)
 
 
 def _stated_tag(sources: Sources, name: str, stated: list[Stated]) -> Fact:

@@ -10,7 +10,7 @@ from porter.facts.configs import Configs
 from porter.facts.model import Confidence, Evidence, Fact, ModelFacts
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON, JSONObject
-from porter.planning.spec import PortSpec
+from porter.planning.spec import Prompt, Spec
 from porter.vllm_tree.registry import Architecture
 from porter.vllm_tree.tree import Tree
 from porter.weights.mapper import NameRules
@@ -163,7 +163,7 @@ class Verdict:
 
 
 class Family(Protocol):
-    """A module's worth of judgement, listed in `porter.families.FAMILIES`."""
+    """A module's worth of judgement, listed in `porter.families.FAMILIES`; it takes back only its own specs."""
 
     @property
     def name(self) -> str: ...
@@ -171,8 +171,21 @@ class Family(Protocol):
         """What the family's base is in this tree, read from its source. Raises TreeError when the tree lacks it."""
 
     def match(self, reading: ReadingLike, tree: Tree) -> Match: ...
-    def spec(self, match: Match, reading: ReadingLike, tree: Tree, *, rules: NameRules | None = None) -> PortSpec:
-        """The port as a frozen PortSpec."""
+    def spec(self, match: Match, reading: ReadingLike, tree: Tree, *, rules: NameRules | None = None) -> Spec:
+        """The port as a frozen spec. Raises Refused when the match has blockers."""
+
+    def draft_rules(self, match: Match, reading: ReadingLike) -> NameRules:
+        """Renames from the facts alone, for a port whose parameters nobody has built yet."""
+
+    def model_file(self, spec: Spec, *, relative: bool, own_config: bool) -> str:
+        """The model file; `relative`: it stands beside the base. Raises Refused without an own config it needs."""
+
+    def config_file(self, spec: Spec) -> str: ...
+    def prompt(self, spec: Spec, tile: int) -> Prompt:
+        """What the generated tests expect of a prompt; `tile` is the side of a tile of the tiny twin, in pixels."""
+
+    def remote_obstacle(self, reading: ReadingLike, spec: Spec, tree: Tree) -> str | None:
+        """Why the repo's own config class cannot be adapted by assignments in the model file; None when it can."""
 
 
 def used_guesses(match: Match, facts: Mapping[str, Fact]) -> tuple[Fact, ...]:

@@ -15,7 +15,7 @@ from porter.hub.snapshot import TensorInfo
 from porter.jsontypes import JSON
 from porter.planning.plan import OpenItem, Plan
 from porter.planning.plugin import plugin_files
-from porter.planning.spec import PortSpec
+from porter.planning.spec import Spec
 from porter.source.layers import parameters
 from porter.vllm_tree.tree import Tree
 from porter.weights.mapper import NameRules
@@ -55,7 +55,7 @@ def plan_port(
     )
 
 
-def port_spec(reading: RepoReading, verdict: Verdict, tree: Tree, rules: NameRules | None = None) -> PortSpec:
+def port_spec(reading: RepoReading, verdict: Verdict, tree: Tree, rules: NameRules | None = None) -> Spec:
     """The spec of the verdict's match; without rules, those that the facts alone give."""
     from porter.families import FAMILIES
 
@@ -65,22 +65,8 @@ def port_spec(reading: RepoReading, verdict: Verdict, tree: Tree, rules: NameRul
     family = FAMILIES.get(match.family)
     if family is None:
         raise Refused(f"{match.family} is no family that porter writes ports for")
-    found = family.spec(match, reading, tree, rules=rules if rules is not None else draft_rules(reading))
-    assert isinstance(found, PortSpec)
-    return found
-
-
-def draft_rules(reading: RepoReading) -> NameRules:
-    """Prefix renames from the facts alone, for a port whose parameters nobody has built yet."""
-    prefixes = reading.facts.value("weight_prefixes")
-    named = prefixes if isinstance(prefixes, dict) else {}
-    places = {"vision_tower": "vision_model", "connector": "mlp1", "language_model": "language_model"}
-    rules: dict[str, str | None] = {}
-    for part, place in places.items():
-        prefix = named.get(part)
-        if isinstance(prefix, str) and prefix and prefix != place:
-            rules[f"{prefix}."] = f"{place}."
-    return NameRules(prefix={**_connector_rules(reading), **rules, **_buffer_rules(reading)})
+    drawn = rules if rules is not None else family.draft_rules(match, reading)
+    return family.spec(match, reading, tree, rules=drawn)
 
 
 def inferable(tensors: Sequence[TensorInfo], reading: RepoReading) -> tuple[TensorInfo, ...]:
@@ -113,35 +99,6 @@ def _place(name: str, order: Mapping[str, int]) -> int:
     return order.get(name, order.get(name.partition(".")[2], len(order)))
 
 
-def _buffer_rules(reading: RepoReading) -> dict[str, str | None]:
-    """Stored buffers onto the port's own; one that nothing uses is dropped."""
-    listed = reading.facts.value("buffers")
-    found: dict[str, str | None] = {}
-    for buffer in listed if isinstance(listed, list) else []:
-        name, attr = (buffer.get("name"), buffer.get("attr")) if isinstance(buffer, dict) else (None, None)
-        if not isinstance(buffer, dict) or not isinstance(name, str) or not buffer.get("persistent"):
-            continue
-        if not buffer.get("used"):
-            found[name] = None
-        elif isinstance(attr, str) and name != attr:
-            found[name] = attr
-    return found
-
-
-def _connector_rules(reading: RepoReading) -> dict[str, str | None]:
-    """Named connector layers onto the indices of the port's sequence."""
-    fact = reading.facts.value("connector")
-    layers = fact.get("layers") if isinstance(fact, dict) else None
-    prefix = fact.get("prefix") if isinstance(fact, dict) else None
-    found: dict[str, str | None] = {}
-    for index, layer in enumerate(layers if isinstance(layers, list) else []):
-        name = layer.get("name") if isinstance(layer, dict) else None
-        path = ".".join(part for part in (prefix, name) if isinstance(part, str) and part)
-        if isinstance(name, str) and path and name != str(index) and "weight" not in name:
-            found[f"{path}."] = f"mlp1.{index}."
-    return found
-
-
 def open_items(reading: RepoReading, verdict: Verdict) -> tuple[OpenItem, ...]:
     """What a person still has to settle."""
     match = verdict.match
@@ -157,9 +114,7 @@ def open_items(reading: RepoReading, verdict: Verdict) -> tuple[OpenItem, ...]:
     )
 
 
-def _manifest(
-    reading: RepoReading, verdict: Verdict, tree: Tree, spec: PortSpec, options: PortOptions
-) -> dict[str, JSON]:
+def _manifest(reading: RepoReading, verdict: Verdict, tree: Tree, spec: Spec, options: PortOptions) -> dict[str, JSON]:
     return build_manifest(
         repo=reading.snapshot.repo,
         tree={"version": tree.version, "commit": tree.commit, "layout": tree.layout},

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from porter.facts.reading import RepoReading
 from porter.jsontypes import JSON, JSONObject
-from porter.planning.spec import PortSpec
+from porter.planning.spec import Spec
 from porter.tiny.code import without_code
 from porter.tiny.materialise import TOKENIZER_FILES
 from porter.tiny.model import tiny_model
@@ -19,16 +19,16 @@ LAYER = re.compile(r"\.(\d+)\.(?=[^.]+\.)")
 
 @dataclass(frozen=True, slots=True)
 class Fixtures:
-    """`files` are JSON documents of the tiny repo; `cases` are ((width, height), tiles)."""
+    """`files` are JSON documents of the tiny repo; `tile` is a tile's side in pixels."""
 
     files: dict[str, str]
     tokens_per_tile: int
     max_model_len: int
-    cases: tuple[tuple[tuple[int, int], int], ...]
+    tile: int
     names: tuple[str, ...]
 
 
-def fixtures(reading: RepoReading, spec: PortSpec, *, keep_code: bool) -> Fixtures:
+def fixtures(reading: RepoReading, spec: Spec, *, keep_code: bool) -> Fixtures:
     """The tiny repo with a byte-level stand-in tokenizer: nothing of the repo's own vocabulary is copied."""
     bare = {name: text for name, text in reading.snapshot.text.items() if name not in TOKENIZER_FILES}
     tiny = tiny_model(replace(reading, snapshot=replace(reading.snapshot, binary={}, text=bare)))
@@ -38,9 +38,7 @@ def fixtures(reading: RepoReading, spec: PortSpec, *, keep_code: bool) -> Fixtur
     }
     if names:
         files["checkpoint_names.json"] = _text(list(names))
-    return Fixtures(
-        files, tiny.tokens_per_tile or spec.tokens_per_tile or 1, tiny.max_model_len, _cases(spec, tiny.tile), names
-    )
+    return Fixtures(files, tiny.tokens_per_tile or spec.tokens_per_tile or 1, tiny.max_model_len, tiny.tile, names)
 
 
 def _text(document: JSON | JSONObject) -> str:
@@ -56,18 +54,3 @@ def folded_names(names: Iterable[str]) -> tuple[str, ...]:
         if template not in lowest or numbers < lowest[template][0]:
             lowest[template] = (numbers, name)
     return tuple(sorted(name for _, name in lowest.values()))
-
-
-def _cases(spec: PortSpec, tile: int) -> tuple[tuple[tuple[int, int], int], ...]:
-    """Images whose tile count follows from the tiling rule without doubt: one tile, and two side by side."""
-    values = {name: source.value for name, source in spec.tiling.items()}
-    fewest, most = values.get("min_dynamic_patch"), values.get("max_dynamic_patch")
-    tiled = bool(values.get("dynamic_image_size")) and isinstance(most, int) and isinstance(fewest, int)
-    thumbnail = 1 if values.get("use_thumbnail") else 0
-    single = ((tile, tile), 1)
-    if not tiled or not isinstance(fewest, int) or not isinstance(most, int):
-        return (single, ((2 * tile, tile), 1))
-    cases = [single] if fewest == 1 else []
-    if fewest <= 2 <= most:
-        cases.append(((2 * tile, tile), 2 + thumbnail))
-    return tuple(cases) or (((tile * fewest, tile), fewest + (thumbnail if fewest > 1 else 0)),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from porter.facts.synonyms import PILS_OWN, RESAMPLING
@@ -53,7 +54,7 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
     """Everything that templates/model.py.j2 names."""
     imports = Imports(relative=relative)
     _base_imports(spec, imports)
-    for add in (_pixel_imports, _connector_imports, _placeholder_imports):
+    for add in (_pixel_imports, _connector_imports, _placeholder_imports, _tag_imports):
         add(spec, imports)
     _model_imports(spec, imports, bool(adaptations(spec, own_config)))
     names = spec.names
@@ -62,16 +63,18 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
         "imports": imports.render(),
         "model": names.architecture,
         "info": names.cls("ProcessingInfo"),
+        "hf_processor": names.cls("Processor") if spec.tokens.tags else spec.base.hf_processor,
         "image_processor": names.cls("ImageProcessor") if spec.pixels else spec.base.image_processor,
         "processor": names.cls("MultiModalProcessor") if spec.tokens.placeholder else spec.base.processor,
         "dummy": names.cls("DummyInputsBuilder") if spec.tokens.placeholder else spec.base.dummy,
         "argument": f"[{names.cls('ProcessingInfo')}]" if spec.base.generic else "",
+        "tags": spec.tokens.tags.code("num_patches") if spec.tokens.tags else (),
         "tiling": [(name, expression(source, name, own_config)) for name, source in _tiling(spec)],
         "processor_arguments": _processor_arguments(spec, own_config),
         "adapt": adaptations(spec, own_config),
         "vision": "config.vision_config" if own_config else config_key(spec, "vision_config"),
         "uses_image_config": any(source.kind == "processor" for source in spec.tiling.values()),
-        "connector_locals": connector_locals(spec),
+        "connector_locals": connector_locals(spec.connector),
         "normalise": _normalise(spec),
         "mapper": mapper(spec.rules),
         "resample": PIL_FILTERS[spec.pixels.resample] if spec.pixels else None,
@@ -247,9 +250,14 @@ def _placeholder_imports(spec: PortSpec, imports: Imports) -> None:
         imports.add("vllm.multimodal.processing", "PromptReplacement", "cached_encode")
 
 
-def connector_locals(spec: PortSpec) -> list[str]:
+def _tag_imports(spec: PortSpec, imports: Imports) -> None:
+    if spec.tokens.tags is not None:
+        imports.add("vllm.multimodal.processing", "PromptUpdateDetails", "cached_encode")
+
+
+def connector_locals(code: Sequence[str]) -> list[str]:
     """Assignments of the local names that the connector's lines use."""
-    joined = " ".join(spec.connector)
+    joined = " ".join(code)
     merged, vision, text = ("merged_size" in joined, "vit_hidden_size" in joined, "llm_hidden_size" in joined)
     lines = ["vit_hidden_size = config.vision_config.hidden_size"] if vision or merged else []
     lines += ["merged_size = vit_hidden_size * int(1 / self.downsample_ratio) ** 2"] if merged else []

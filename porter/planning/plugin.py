@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 import porter
 from porter.facts.model import Fact
 from porter.facts.reading import RepoReading
+from porter.families import FAMILIES
 from porter.families.base import Verdict
-from porter.planning import config_file, model_file
 from porter.planning.fixtures import Fixtures, fixtures
 from porter.planning.plan import FileChange, OpenItem
 from porter.planning.render import environment, render, render_python
-from porter.planning.spec import PortSpec
+from porter.planning.spec import Spec
 
 SKIPPED_FACTS = ("auto_map",)
 CELL = 160
@@ -22,7 +22,7 @@ CELL = 160
 def plugin_files(
     reading: RepoReading,
     verdict: Verdict,
-    spec: PortSpec,
+    spec: Spec,
     tree_version: str,
     todo: Sequence[OpenItem],
     *,
@@ -30,26 +30,24 @@ def plugin_files(
 ) -> tuple[FileChange, ...]:
     """Every file of the plugin, paths relative to its folder."""
     made = fixtures(reading, spec, keep_code=not own_config)
-    module = spec.names.module
+    module, family = spec.names.module, FAMILIES[spec.family]
     texts = {
         "pyproject.toml": render("plugin/pyproject.toml.j2", spec=spec),
         f"{module}/__init__.py": render_python(
             "plugin/__init__.py.j2", spec=spec, own_config=own_config, config_class=spec.names.cls("Config")
         ),
-        f"{module}/modeling.py": render_python(
-            "model.py.j2", **model_file.context(spec, relative=False, own_config=own_config)
-        ),
+        f"{module}/modeling.py": family.model_file(spec, relative=False, own_config=own_config),
         "PORT.md": port_notes(reading, verdict, spec, tree_version, todo, layout="plugin"),
         **_tests(spec, made, own_config),
     }
     if own_config:
-        texts[f"{module}/configuration.py"] = render_python("configuration.py.j2", **config_file.context(spec))
+        texts[f"{module}/configuration.py"] = family.config_file(spec)
     texts |= {f"tests/tiny/{name}": text for name, text in made.files.items()}
     return tuple(FileChange(path, None, texts[path]) for path in sorted(texts))
 
 
-def _tests(spec: PortSpec, made: Fixtures, own_config: bool) -> dict[str, str]:
-    tokens = {**spec.base.tokens, **spec.tokens.arguments}
+def _tests(spec: Spec, made: Fixtures, own_config: bool) -> dict[str, str]:
+    prompt = FAMILIES[spec.family].prompt(spec, made.tile)
     return {
         "tests/conftest.py": render_python(
             "plugin/tests/conftest.py.j2", spec=spec, own_config=own_config, max_model_len=made.max_model_len
@@ -61,18 +59,15 @@ def _tests(spec: PortSpec, made: Fixtures, own_config: bool) -> dict[str, str]:
             "plugin/tests/test_port.py.j2",
             spec=spec,
             names=bool(made.names),
-            placeholder=spec.tokens.placeholder or spec.base.placeholder,
-            start=tokens["start_image_token"],
-            context=tokens["ctx_image_token"],
-            end=tokens["end_image_token"],
+            prompt=prompt,
             tokens_per_tile=made.tokens_per_tile,
-            cases=list(made.cases),
+            cases=list(prompt.cases),
         ),
     }
 
 
 def port_notes(
-    reading: RepoReading, verdict: Verdict, spec: PortSpec, tree_version: str, todo: Sequence[OpenItem], *, layout: str
+    reading: RepoReading, verdict: Verdict, spec: Spec, tree_version: str, todo: Sequence[OpenItem], *, layout: str
 ) -> str:
     """PORT.md: facts, evidence, open items, commands."""
     env = environment()

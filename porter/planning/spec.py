@@ -1,14 +1,70 @@
-"""A port as a frozen value: everything that the templates need, decided; nothing here looks anything up."""
+"""A port as a frozen value: everything that the templates need, decided; nothing here looks anything up.
+
+`Spec` is what every family's spec has; `PortSpec` is that of the InternVL shape.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from porter.jsontypes import JSON, JSONObject
+from porter.planning import layout
 from porter.planning.names import Names
 from porter.weights.mapper import NameRules
+
+
+class Base(Protocol):
+    """The class of the tree that a port builds on."""
+
+    @property
+    def module(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+
+
+class Spec(Protocol):
+    """What the specs of all families have: enough for the plugin's package, its notes and a tree's sites."""
+
+    @property
+    def family(self) -> str: ...
+    @property
+    def names(self) -> Names: ...
+    @property
+    def model_type(self) -> str: ...
+    @property
+    def base(self) -> Base: ...
+    @property
+    def rules(self) -> NameRules: ...
+    @property
+    def tokens_per_tile(self) -> int | None: ...
+    @property
+    def video(self) -> bool: ...
+    def to_json(self) -> JSONObject: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the generated tests expect: a placeholder becomes start, context tokens and end.
+
+    `cases` are ((width, height), tiles); `inside` are prefixes of parts whose own loaders rename further.
+    """
+
+    placeholder: str
+    start: str
+    context: str
+    end: str
+    cases: tuple[tuple[tuple[int, int], int], ...]
+    inside: tuple[str, ...]
+    tags: str | None = None
+    """Code of the list of tags, one before each tile's context tokens; `tiles` is their number."""
+
+    @property
+    def inside_code(self) -> str:
+        """The prefixes as Python, strings in double quotes."""
+        return "(" + ", ".join(f'"{prefix}"' for prefix in self.inside) + ("," if len(self.inside) == 1 else "") + ")"
+
 
 SourceKind = Literal["config", "inverse", "product", "processor", "constant"]
 
@@ -64,11 +120,29 @@ class ConfigSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class TagSpec:
+    """Tags before the context tokens of each tile: `tile` with `{n}` for the number from `first`, and the tag of the
+    view of the whole, the last one; None where that is numbered like the others."""
+
+    tile: str
+    first: int
+    overview: str | None
+
+    def code(self, tiles: str) -> tuple[str, str]:
+        """(an f-string of the number `i`, the arguments of its range) for as many tiles as `tiles` says."""
+        braced = self.tile.replace("{", "{{").replace("}", "}}").replace("{{n}}", "{i}")
+        more = self.first - (1 if self.overview is not None else 0)
+        stop = tiles + (f" + {more}" if more > 0 else f" - {-more}" if more < 0 else "")
+        return f"f{layout.text(braced)}", f"{self.first}, {stop}"
+
+
+@dataclass(frozen=True, slots=True)
 class TokenSpec:
     """Arguments of the HF-style processor that differ from its defaults, and a placeholder other than the base's."""
 
     arguments: Mapping[str, str] = field(default_factory=dict)
     placeholder: str | None = None
+    tags: TagSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +230,15 @@ class PortSpec:
     tokens_per_tile: int | None = None
 
     def to_json(self) -> JSONObject:
-        found = _plain(self)
-        assert isinstance(found, dict)
-        return found
+        return {item.name: plain(getattr(self, item.name)) for item in fields(self)}
 
 
-def _plain(value: Any) -> JSON:
+def plain(value: Any) -> JSON:
+    """Any value of a spec as JSON."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

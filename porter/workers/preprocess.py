@@ -71,9 +71,19 @@ def ways(folder: Path, facts: dict[str, Any], *, trust: bool) -> Iterator[tuple[
     elif facts.get("native"):
         yield "processor of transformers", _lazy(lambda: _processor(folder, trust))
     yield from _code_ways(facts)
-    if facts.get("resize_scheme") == "single" and (folder / "preprocessor_config.json").is_file():
+    if named_processor(folder):
         yield "image processor of transformers", _lazy(lambda: _image_processor(folder, None))
     yield "rewritten from facts", _per_image(lambda image: rewritten(image, facts["tiling"]))
+
+
+def named_processor(folder: Path) -> bool:
+    """Whether the repo's file asks for an image processor that transformers has, not for code of its own."""
+    import transformers
+
+    path = folder / "preprocessor_config.json"
+    doc = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    name = doc.get("image_processor_type") or doc.get("feature_extractor_type")
+    return isinstance(name, str) and hasattr(transformers, name) and "auto_map" not in doc
 
 
 def _lazy(make: Callable[[], Way]) -> Way:
@@ -164,8 +174,16 @@ def _code_ways(facts: dict[str, Any]) -> Iterator[tuple[str, Way]]:
     ]
     takes_image = [fn for fn in functions if next(iter(inspect.signature(fn).parameters), "") in IMAGE_NAMES]
     transforms = [fn for fn in functions if next(iter(inspect.signature(fn).parameters), "") in SIZE_NAMES]
-    for fn in takes_image:
+    for fn in sorted(takes_image, key=lambda fn: -len(_calls(fn, takes_image))):
         yield f"function {fn.__name__} of the repo's code", _per_image(_call_function(fn, transforms, facts["tiling"]))
+
+
+def _calls(fn: Any, others: list[Any], seen: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Which of the others a function calls, itself or through them: the outermost one makes the whole input."""
+    for other in others:
+        if other is not fn and other.__name__ in fn.__code__.co_names and other.__name__ not in seen:
+            seen = _calls(other, others, seen | {other.__name__})
+    return seen
 
 
 def _call_function(fn: Callable[..., Any], transforms: list[Any], tiling: dict[str, Any]) -> Callable[[Any], Any]:

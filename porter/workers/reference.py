@@ -16,7 +16,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from porter_worker import draw, images, preprocess, runtime, shims, stages
+from porter_worker import chatting, draw, images, preprocess, runtime, shims, stages
 
 CLASS_KEYS = ("AutoModelForImageTextToText", "AutoModelForVision2Seq", "AutoModelForCausalLM", "AutoModel")
 NOT_FEATURES = ("forward", "generate", "chat", "batch_chat", "prepare_inputs_for_generation")
@@ -187,10 +187,18 @@ class Reference:
         parts = text.split(self.facts["image_placeholder"]) if inputs.counts else [text]
         filled = parts[0]
         for part, count in zip(parts[1:], inputs.counts, strict=True):
-            body = self.facts["image_context_token"] * (count * self.tokens_per_tile(inputs))
-            start, end = (self.facts.get(f"image_{side}_token") or "" for side in ("start", "end"))
-            filled += start + body + end + part
+            filled += self.image_text(inputs, count) + part
         return self.tokenizer(filled, return_tensors="pt")["input_ids"]
+
+    def image_text(self, inputs: preprocess.Inputs, count: int) -> str:
+        """What stands for an image of `count` tiles: as the repo's own chat writes it, else as the facts say."""
+        tiles = inputs.tensors["pixel_values"][:count]
+        own = chatting.image_text(self.model, self.tokenizer, self.facts["image_placeholder"], tiles)
+        if own is not None:
+            return str(own)
+        body = self.facts["image_context_token"] * (count * self.tokens_per_tile(inputs))
+        start, end = (self.facts.get(f"image_{side}_token") or "" for side in ("start", "end"))
+        return f"{start}{body}{end}"
 
     def tokens_per_tile(self, inputs: preprocess.Inputs) -> int:
         """From the features of the repo's own code where they can be had, else from the facts."""

@@ -12,7 +12,7 @@ import pytest
 
 from porter.families import FAMILIES
 from porter.planning import config_file, model_file
-from porter.planning.build import draft_rules
+from porter.planning.draft import draft_rules
 from porter.planning.render import render_python
 from tests.families.repos import EXAMPLE, needs_vllm, read, read_variant, tree
 

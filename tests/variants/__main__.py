@@ -6,15 +6,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.variants import Variant, variants
+from tests.variants import Variant, variant, variants
 
 
 def chosen(names: Sequence[str]) -> list[Variant]:
-    every = variants()
-    unknown = set(names) - {one.name for one in every}
-    if unknown:
-        raise SystemExit(f"no such variant: {', '.join(sorted(unknown))}")
-    return [one for one in every if not names or one.name in names]
+    try:
+        return [variant(name) for name in names] or variants()
+    except KeyError as error:
+        raise SystemExit(f"no such variant: {error.args[0]}") from error
 
 
 def main(argv: Sequence[str] | None = None) -> None:

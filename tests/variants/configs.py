@@ -108,6 +108,10 @@ def config_json(recipe: Recipe) -> dict[str, object]:
     }
     put(config, names.text_key, text_json(recipe))
     put(config, names.vision_key, vision_json(recipe))
+    if recipe.connector.switch is not None:
+        config[recipe.connector.switch] = recipe.connector.linears
+    if recipe.shuffle_key is not None:
+        config[recipe.shuffle_key] = recipe.shuffle
     for setting in recipe.settings:
         if setting not in recipe.omitted:
             put(config, recipe.key(setting), recipe.value(setting))

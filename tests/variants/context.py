@@ -231,6 +231,8 @@ def token_context(recipe: Recipe) -> dict[str, object]:
         "processor_tokens": tokens.style == "processor",
         "tokens_per_tile": recipe.tokens_per_tile,
         "context_attr": recipe.names.context_attr,
+        "context_in_config": "image_token_id" in recipe.settings,
+        "tags": tokens.tags,
     }
 
 
@@ -267,6 +269,9 @@ def context_of(recipe: Recipe) -> dict[str, object]:
         "normalise_buffers": normalising(recipe),
         "tower_inside": names.tower_inside,
         "connector_layers": sequential_layers(recipe),
+        "connector_switch": recipe.connector.switch,
+        "shuffle_key": recipe.shuffle_key,
+        "two_passes": recipe.images.passes == 2,
         "named_layers": layers,
         "named_steps": steps,
     }

@@ -82,6 +82,8 @@ class Connector:
     """The LayerNorm stands after the Linears."""
     names: tuple[str, str, str] = ("norm", "fc1", "fc2")
     own_file: bool = False
+    switch: str | None = None
+    """The key by which the code chooses between one Linear and LayerNorm with two (chassis "chat" only)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class Tokens:
     context: str = "<IMG_CONTEXT>"
     placeholder: str = "<image>"
     style: Literal["defaults", "module", "class", "processor"] = "defaults"
+    tags: tuple[str, str] | None = None
+    """What stands before the context tokens of tile N (with `{}` for N, from 1) and of the view of the whole."""
     names: tuple[str, str, str] = ("IMG_START_TOKEN", "IMG_END_TOKEN", "IMG_CONTEXT_TOKEN")
     before: tuple[str, ...] = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
     after: tuple[str, ...] = ()
@@ -114,6 +118,8 @@ class Images:
     mean: Triple = IMAGENET[0]
     std: Triple = IMAGENET[1]
     resample: Literal["bicubic", "bilinear", "lanczos"] = "bicubic"
+    passes: Literal[1, 2] = 1
+    """2: one image alone is cut a second time, by a grid that shares no line with the first ("functions" only)."""
     min_tiles: int = 1
     max_tiles: int = 6
     use_thumbnail: bool = True
@@ -183,6 +189,9 @@ class Recipe:
     version: Literal["v1", "v2"] = "v2"
     version_source: Literal["config", "code", "default"] = "config"
     select_layer: int = -1
+    shuffle: bool = True
+    shuffle_key: str | None = None
+    """The key that turns the pixel shuffle off in the code (chassis "chat" only)."""
     settings: tuple[str, ...] = ("select_layer", "downsample_ratio", "ps_version")
     """Canonical names of the settings that the config class takes."""
     omitted: frozenset[str] = frozenset()
@@ -206,11 +215,11 @@ class Recipe:
     @property
     def tokens_per_tile(self) -> int:
         side = self.tower.image_size // self.tower.patch_size
-        return int(side * side * self.ratio**2)
+        return int(side * side * self.ratio**2) if self.shuffle else side * side
 
     @property
     def merged_width(self) -> int:
-        return self.tower.hidden_size * round(1 / self.ratio) ** 2
+        return self.tower.hidden_size * round(1 / self.ratio) ** 2 if self.shuffle else self.tower.hidden_size
 
     def key(self, canonical: str) -> str:
         """How this repo spells a top-level setting."""

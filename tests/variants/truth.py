@@ -125,7 +125,8 @@ def feature_path(recipe: Recipe) -> list[dict[str, Value]]:
     path.append({"op": "tower", "attr": tower_truth(recipe)["attr"], "layer": recipe.select_layer, "output": output})
     if recipe.tower.has_cls:
         path.append({"op": "drop_tokens", "count": 1})
-    path.append({"op": "pixel_shuffle", "version": recipe.version, "ratio": recipe.ratio})
+    if recipe.shuffle:
+        path.append({"op": "pixel_shuffle", "version": recipe.version, "ratio": recipe.ratio})
     path.append({"op": "connector", "attr": recipe.names.connector})
     return path
 
@@ -170,8 +171,8 @@ def truth_of(recipe: Recipe) -> dict[str, Value]:
         "vision_config_key": names.vision_key,
         "patch_size": recipe.tower.patch_size,
         "tokens_per_tile": recipe.tokens_per_tile,
-        "downsample_ratio": recipe.ratio,
-        "pixel_shuffle": recipe.version,
+        "downsample_ratio": recipe.ratio if recipe.shuffle else 1.0,
+        "pixel_shuffle": recipe.version if recipe.shuffle else None,
         "feature_layer": recipe.select_layer,
         "vision_tower": [tower_truth(recipe)],
         "connector": {

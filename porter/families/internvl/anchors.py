@@ -59,6 +59,8 @@ class ProcessorAnchor:
     std: tuple[float, ...] | None
     helpers: tuple[str, ...]
     pixel_hook: tuple[str, ...] | None
+    image_text_hook: tuple[str, ...] | None = None
+    """Parameters of `get_image_repl`, which writes the text of one image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,7 @@ def _processor(tree: Tree, relpath: str, info: ClassReading) -> ProcessorAnchor:
     values = module_constants(tree, cls.file)
     init, image_init = _method(tree, cls, "__init__"), _method(tree, image, "__init__")
     pixels = _method(tree, image, "_images_to_pixel_values_lst")
+    written = _method(tree, cls, "get_image_repl")
     if init is None or image_init is None:
         raise TreeError(f"{cls.name} of this vLLM has no signature of its own", where=cls.file)
     stated = [item for item in parameters(init).values() if item.default is not None or item.default_source == "None"]
@@ -201,6 +204,7 @@ def _processor(tree: Tree, relpath: str, info: ClassReading) -> ProcessorAnchor:
         std=_floats(values, "STD"),
         helpers=tuple(name for name in HELPERS if tree.code.meaning(tree.code_path(cls.file), name) is not None),
         pixel_hook=parameter_names(pixels) if pixels is not None else None,
+        image_text_hook=parameter_names(written) if written is not None else None,
     )
 
 

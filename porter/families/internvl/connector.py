@@ -8,17 +8,29 @@ from porter.families.base import ReadingLike
 from porter.families.internvl.anchors import Anchors
 from porter.families.internvl.judgement import Notes, blocked, differs
 from porter.families.internvl.sequence import ACTIVATIONS, TORCH_EPS, Layer, evaluate, fact_layers
+from porter.families.internvl.sources import at, same
 from porter.jsontypes import JSON
 from porter.planning.names import is_name
 
 WORDS = ("proj", "conn", "mlp", "adapt", "bridge", "merg", "inter", "align", "mid", "hidden", "width", "dim", "mm")
+INNER = "intermediate_size"
 MERGED, VISION, TEXT = "merged_size", "vit_hidden_size", "llm_hidden_size"
 
 
 def judge_connector(reading: ReadingLike, anchors: Anchors, ratio: float) -> tuple[tuple[str, ...], Notes]:
     """(code lines when an override is needed, notes)."""
+    code, notes = connector_code(reading, ratio)
+    layers, widths = fact_layers(reading.facts.value("connector")), connector_widths(reading)
+    if notes.blockers or widths is None or _equal(layers, anchors.connector, *widths, ratio):
+        return (), notes
+    shape = " -> ".join(layer.op for layer in layers)
+    return code, differs("connector", " -> ".join(layer.op for layer in anchors.connector), shape, "_init_mlp1")
+
+
+def connector_code(reading: ReadingLike, ratio: float) -> tuple[tuple[str, ...], Notes]:
+    """(code lines, one per layer, blockers); `ratio` is that of the pixel shuffle before it, 1.0 without one."""
     layers = fact_layers(reading.facts.value("connector"))
-    widths = _widths(reading)
+    widths = connector_widths(reading)
     if not layers or widths is None:
         return (), blocked("connector", "its layers could not be read from the code")
     connector = reading.facts.value("connector")
@@ -27,19 +39,16 @@ def judge_connector(reading: ReadingLike, anchors: Anchors, ratio: float) -> tup
     unknown = [layer.op for layer in layers if layer.op not in ("LayerNorm", "RMSNorm", "Linear", *ACTIVATIONS)]
     if unknown:
         return (), blocked("connector", f"it has a layer that porter cannot write: {', '.join(unknown)}")
-    vision, text = widths
     sized = [layer for layer in layers if layer.op == "Linear" or "Norm" in layer.op]
     if any(not isinstance(layer.inner, int) or not isinstance(layer.outer, int) for layer in sized):
         return (), blocked("connector", "the width of one of its layers could not be read")
-    if _equal(layers, anchors.connector, vision, text, ratio):
-        return (), Notes()
-    namer = _Widths(reading, vision, text, ratio)
-    code = tuple(_code(layer, namer, first=index == _first_linear(layers)) for index, layer in enumerate(layers))
-    shape = " -> ".join(layer.op for layer in layers)
-    return code, differs("connector", " -> ".join(layer.op for layer in anchors.connector), shape, "_init_mlp1")
+    namer = _Widths(reading, *widths, ratio)
+    return tuple(
+        _code(layer, namer, first=index == _first_linear(layers)) for index, layer in enumerate(layers)
+    ), Notes()
 
 
-def _widths(reading: ReadingLike) -> tuple[int, int] | None:
+def connector_widths(reading: ReadingLike) -> tuple[int, int] | None:
     towers, language = reading.facts.value("vision_tower"), reading.facts.value("language_model")
     tower = towers[0] if isinstance(towers, list) and towers else None
     vision = tower.get("hidden_size") if isinstance(tower, dict) else None
@@ -73,6 +82,7 @@ class _Widths:
         self.vision, self.text = vision, text
         self.merged = vision * int(1 / ratio) ** 2 if ratio else vision
         self.config = reading.snapshot.config()
+        self.parts = {part: _part_key(reading, part) for part in ("text_config", "vision_config")}
 
     def inner(self, width: JSON, *, first: bool) -> str:
         known = [(self.merged, MERGED if self.merged != self.vision else VISION), (self.text, TEXT)]
@@ -83,13 +93,22 @@ class _Widths:
 
     def _name(self, width: JSON, known: Sequence[tuple[int, str]]) -> str:
         found = next((text for size, text in known if size == width), None)
-        return found or _config_key(self.config, width) or self._multiple(width) or repr(width)
+        return found or _config_key(self.config, width) or self._multiple(width) or self._part(width) or repr(width)
+
+    def _part(self, width: JSON) -> str | None:
+        """The inner width of one of the parts, where only one has this one."""
+        held = [part for part, key in self.parts.items() if same(at(self.config, f"{key}.{INNER}"), width)]
+        return f"config.{held[0]}.{INNER}" if len(held) == 1 else None
 
     def _multiple(self, width: JSON) -> str | None:
         for factor in (2, 3, 4, 8):
             if width == self.text * factor:
                 return f"{factor} * {TEXT}"
         return None
+
+
+def _part_key(reading: ReadingLike, part: str) -> str:
+    return str(reading.facts.value(f"{part}_key") or part)
 
 
 def _config_key(config: Mapping[str, JSON], width: JSON) -> str | None:

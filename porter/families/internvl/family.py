@@ -11,6 +11,8 @@ from porter.families.internvl.anchors import Anchors, read_anchors
 from porter.families.internvl.configs import config_spec
 from porter.families.internvl.judge import judge
 from porter.families.internvl.judgement import Judgement
+from porter.families.internvl.writing import Writing
+from porter.planning.draft import draft_rules
 from porter.planning.names import names_for
 from porter.planning.spec import BaseSpec, PortSpec, TokenSpec
 from porter.vllm_tree.contract import read_contract
@@ -39,7 +41,7 @@ USES = (
 TILED = ("min_tiles", "max_tiles", "use_thumbnail")
 
 
-class InternVL:
+class InternVL(Writing):
     """The family, as `porter.families.FAMILIES` lists it."""
 
     name = "internvl"
@@ -62,6 +64,9 @@ class InternVL:
         spec = _spec(self.name, match.judgement, reading, rules or NameRules())
         check_mapper(spec.rules, tree)
         return spec
+
+    def draft_rules(self, match: Match, reading: ReadingLike) -> NameRules:
+        return draft_rules(reading)
 
 
 def match_base(reading: ReadingLike, tree: Tree, anchors: Anchors, family: str) -> Match:
@@ -103,7 +108,7 @@ def _spec(family: str, judged: Judgement, reading: ReadingLike, rules: NameRules
         model_type=model_type,
         base=_base(judged),
         config=config_spec(reading, in_config, judged.vision, judged.text, judged.tied),
-        tokens=TokenSpec(judged.tokens, judged.placeholder),
+        tokens=TokenSpec(judged.tokens, judged.placeholder, judged.tags),
         tiling=tiling,
         video=judged.video,
         pixels=judged.pixels,

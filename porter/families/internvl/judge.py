@@ -10,7 +10,7 @@ from porter.families.internvl.configs import judge_attributes, judge_text, judge
 from porter.families.internvl.connector import judge_connector
 from porter.families.internvl.judgement import Judgement, Notes, blocked, differs
 from porter.families.internvl.path import PathFinding, judge_path
-from porter.families.internvl.processing import judge_pixels, judge_tiling, judge_tokens
+from porter.families.internvl.processing import judge_cut, judge_pixels, judge_tags, judge_tiling, judge_tokens
 from porter.families.internvl.towers import TowerAnchor
 from porter.families.library import library_beside
 from porter.jsontypes import JSON
@@ -24,13 +24,16 @@ def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement
     path = judge_path(reading, anchors, tower.kind) if tower is not None else PathFinding(Notes())
     code, connector_notes = judge_connector(reading, anchors, path.ratio)
     tokens, placeholder, token_notes = judge_tokens(reading, anchors)
+    tags, tag_notes = judge_tags(reading, anchors)
     pixels, pixel_notes = judge_pixels(reading, anchors, path.normalized_by, bool(path.buffers))
     size, size_notes = _image_size(reading, tower)
     text, text_notes = judge_text(reading, tree, library_beside(tree.package))
     vision, vision_notes = judge_vision(reading, tower, size) if tower is not None else (None, Notes())
     tiling = judge_tiling(reading, anchors)
+    cut_notes = judge_cut(reading)
     attributes, config_notes = judge_attributes(reading, anchors, _settled(path, tiling), size, size)
-    found = (tower_notes, path.notes, connector_notes, token_notes, pixel_notes, size_notes, text_notes, vision_notes)
+    parts = (tower_notes, path.notes, connector_notes, token_notes, tag_notes, pixel_notes, size_notes)
+    found = (*parts, cut_notes, text_notes, vision_notes)
     judgement = Judgement(
         anchors=anchors,
         attributes={**attributes, **tiling},
@@ -38,6 +41,7 @@ def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement
         text=text,
         tokens=tokens,
         placeholder=placeholder,
+        tags=tags,
         pixels=pixels,
         tower=path.tower,
         connector_code=code,

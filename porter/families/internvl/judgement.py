@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from porter.families.base import Blocker, Difference
 from porter.families.internvl.anchors import Anchors
 from porter.jsontypes import JSON
-from porter.planning.spec import BufferSpec, FeatureSpec, PixelSpec, Source, SubConfig, TowerSpec
+from porter.planning.spec import BufferSpec, FeatureSpec, PixelSpec, Source, SubConfig, TagSpec, TowerSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Judgement:
     text: SubConfig | None = None
     tokens: Mapping[str, str] = field(default_factory=dict)
     placeholder: str | None = None
+    tags: TagSpec | None = None
     pixels: PixelSpec | None = None
     tower: TowerSpec | None = None
     connector_code: tuple[str, ...] = ()

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from porter.facts.model import Confidence
 from porter.facts.synonyms import PILS_OWN, filter_number
-from porter.families.base import ReadingLike
+from porter.facts.tile_tags import NUMBER
+from porter.families.base import Blocker, ReadingLike
 from porter.families.internvl.anchors import HELPERS, Anchors, ProcessorAnchor
 from porter.families.internvl.judgement import Notes, blocked, differs
 from porter.families.internvl.sources import resolved
 from porter.jsontypes import JSON
-from porter.planning.spec import PixelSpec, Source
+from porter.planning.spec import PixelSpec, Source, TagSpec
 
 TOKEN_FACTS = {
     "ctx_image_token": "image_context_token",
     "start_image_token": "image_start_token",
     "end_image_token": "image_end_token",
 }
+TAG_HOOK = ("self", "num_patches", "num_features")
 PIXEL_HOOK = ("self", "images", "min_dynamic_patch", "max_dynamic_patch", "dynamic_image_size")
+SEEN = (Confidence.CERTAIN, Confidence.LIKELY)
 TILING_FACTS = {
     "min_dynamic_patch": "min_tiles",
     "max_dynamic_patch": "max_tiles",
@@ -49,6 +52,34 @@ def judge_tokens(reading: ReadingLike, anchors: Anchors) -> tuple[dict[str, str]
             differs("image placeholder", anchors.placeholder, other, "get_placeholder_str, dummy text, replacement")
         )
     return arguments, other, notes
+
+
+def judge_tags(reading: ReadingLike, anchors: Anchors) -> tuple[TagSpec | None, Notes]:
+    """Tags before tiles; any other token that code puts between the parts of an image is none that the base writes."""
+    fact = reading.facts["image_separators"]
+    listed = fact.value if isinstance(fact.value, list) and fact.confidence in SEEN else []
+    rows = {str(row.get("role")): row for row in listed if isinstance(row, dict)}
+    if not rows:
+        return None, Notes()
+    tile, overview = rows.pop("tile", {}), rows.pop("global", {})
+    tag, first = tile.get("token"), tile.get("first")
+    if rows or not isinstance(tag, str) or NUMBER not in tag or not isinstance(first, int):
+        shown = ", ".join(str(row.get("token")) for row in listed if isinstance(row, dict))
+        return None, blocked("image separators", f"the base writes nothing between the tiles of an image: {shown}")
+    if anchors.processor.image_text_hook != TAG_HOOK:
+        return None, blocked("image separators", f"{anchors.processor.processor} has no get_image_repl{TAG_HOOK}")
+    last = overview.get("token")
+    spec = TagSpec(tag, first, last if isinstance(last, str) else None)
+    return spec, differs(
+        "tags of tiles", "none", ", ".join([tag, *([spec.overview] if spec.overview else [])]), "get_image_repl"
+    )
+
+
+def judge_cut(reading: ReadingLike) -> Notes:
+    """Code that cuts an image by a rule that was seen and is not known."""
+    scheme = reading.facts["resize_scheme"]
+    seen = scheme.value is None and scheme.note and any(item.file.endswith(".py") for item in scheme.evidence)
+    return Notes(blockers=(Blocker("tiles", scheme.note, scheme.evidence),)) if seen else Notes()
 
 
 def judge_tiling(reading: ReadingLike, anchors: Anchors) -> dict[str, Source]:
