@@ -161,7 +161,8 @@ def smoke(reading: RepoReading, placed: Placed, tree: Tree, bench: Bench, option
     from porter.vllm_tree import read_contract
 
     method = read_contract(tree).text("embed_method")
-    subject = Subject(reading, placed.plugin, placed.overlay, method, placed.own_config)
+    root = tree.root if placed.overlay else None
+    subject = Subject(reading, placed.plugin, placed.overlay, method, placed.own_config, root)
     return smoke_test(subject, bench.worker(Placed(overlay=placed.overlay)), options)
 
 

@@ -18,6 +18,7 @@ from porter.jsontypes import JSONObject
 from porter.process import ENGINE_LIMITS, EventSink, WorkerSettings, run_worker
 from porter.smoke.engine import Seen, advised, dicts, rung_of
 from porter.smoke.report import Rung
+from porter.smoke.subject import SmokeOptions, Subject
 
 REGISTRY = "models/registry.py"
 PROCESSING = "models/multimodal/processing"
@@ -89,6 +90,17 @@ class Suite:
             "value": self.value,
             "modules": [*self.modules],
         }
+
+
+def own_rungs(
+    subject: Subject, settings: WorkerSettings, options: SmokeOptions, model: Path, wanted: Collection[str]
+) -> tuple[Rung, ...]:
+    """Those of the ladder's `wanted`, for the port of `subject`."""
+    repo = subject.reading.snapshot.repo
+    architecture = str(subject.reading.facts.value("architecture"))
+    asked = OwnTests(architecture, subject.root, model, None if repo.local else repo.id, options.trust)
+    settings = replace(settings, path=(*subject.path, *settings.path))
+    return own_test_rungs(asked, settings, wanted, options.on_event)
 
 
 def own_test_rungs(

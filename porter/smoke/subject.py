@@ -19,7 +19,8 @@ class Subject:
 
     `plugin` is (folder that contains the package, module), `path` are further entries for the worker's module path (an
     overlay of a source tree); neither: vLLM's own class. `embed_method` is the tree's name for it (its contract).
-    `own_config`: the plugin brings a config class, so that vLLM itself never needs the repo's code.
+    `own_config`: the plugin brings a config class, so that vLLM itself never needs the repo's code. `root`: the source
+    tree that a port stands in, for its tests.
     """
 
     reading: RepoReading
@@ -27,6 +28,7 @@ class Subject:
     path: tuple[Path, ...] = ()
     embed_method: str = "embed_multimodal"
     own_config: bool = True
+    root: Path | None = None
 
     @property
     def ported(self) -> bool:
