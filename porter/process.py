@@ -10,28 +10,37 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from porter.errors import WorkerError
 from porter.jsontypes import JSON, JSONObject
-from porter.workers.groups import members, remove, shared_memory
+from porter.workers.groups import end_others, members, remove, shared_memory
 
 EventSink = Callable[[JSONObject], None]
 
 _POLL_SECONDS = 0.03
 _GRACE_SECONDS = 10.0
 _TAIL_BYTES = 65536
+_EVENT_BYTES = 1 << 20
+_ANSWER_BYTES = 256 << 20
 _PRIVATE = re.compile(
     r"(^(HF|HUGGING_?FACE(HUB)?|TRANSFORMERS|AWS|AZURE|GOOGLE|PYTHON|PORTER)_?|^VLLM_PLUGINS$|^SSH_|_PROXY$"
     r"|(^|_)(TOKEN|API_?KEY|SECRET|PASSWORD|ACCESS_KEY|CREDENTIALS?)$)",
     re.IGNORECASE,
 )
+SECRETS = (
+    *(".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".netrc", ".git-credentials", ".pypirc", ".bash_history"),
+    *(".config/gh", ".config/gcloud", ".config/huggingface", ".huggingface"),
+    *(".cache/huggingface/token", ".cache/huggingface/stored_tokens"),
+)
+"""Where a home keeps keys and tokens."""
 _ERROR_LINE = re.compile(r"^(\(\w[^)]*\)\s*)?([\w.]+(Error|Exception|Exit|Interrupt)\b|Fatal Python error)")
 _NOISE_LINE = re.compile(
     r"^\s*$|warnings\.warn|destroy_process_group|resource_tracker|^\s*[\^~]+\s*$|^Extension modules:"
@@ -40,20 +49,28 @@ _NOISE_LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Hard limits of a worker that runs a repo's code: bytes, seconds and counts; None = unlimited."""
+    """Hard limits of a worker that runs a repo's code: bytes and seconds; None = unlimited.
+
+    `memory_share` is the part of the memory that is free when it starts. `contained`: no network, no process but its
+    own, files outside its folders cannot be written, as far as the system allows (porter.workers.isolation).
+    """
 
     address_space: int | None = None
     cpu_seconds: int | None = None
     file_size: int | None = None
-    processes: int | None = None
+    memory_share: float | None = None
+    contained: bool = False
 
     def to_json(self) -> JSONObject:
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        kept = {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name, value in kept.items() if name != "contained"}
 
 
-REMOTE_CODE_LIMITS = Limits(address_space=64 << 30, cpu_seconds=3600, file_size=16 << 30)
-# A GPU's driver reserves more addresses than any bound would leave it.
-ENGINE_LIMITS = replace(REMOTE_CODE_LIMITS, address_space=None)
+REMOTE_CODE_LIMITS = Limits(
+    address_space=64 << 30, cpu_seconds=3600, file_size=2 << 30, memory_share=0.8, contained=True
+)
+# A GPU's driver reserves more addresses than any bound would leave it, and files of real weights are large.
+ENGINE_LIMITS = Limits(cpu_seconds=3600, file_size=16 << 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +87,8 @@ class WorkerSettings:
     path: tuple[Path, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
+    writable: tuple[Path, ...] = ()
+    """Folders that a contained worker may write to beside those of its own run."""
 
 
 def run_worker(
@@ -81,11 +100,12 @@ def run_worker(
     settings.log.parent.mkdir(parents=True, exist_ok=True)
     with settings.log.open("ab") as log, _lifeline() as end:
         start = log.seek(0, os.SEEK_END)
-        request = {"payload": payload, "limits": settings.limits.to_json(), "lifeline": end}
+        request: JSONObject = {"payload": payload, "limits": settings.limits.to_json(), "lifeline": end}
+        request["contain"] = _containment(folder, settings) if settings.limits.contained else None
         files[0].write_text(json.dumps(request), encoding="utf-8")
         command = [settings.python, "-m", f"porter_worker.{job}", *map(str, files)]
         with _started(command, folder, settings, log.fileno(), end) as process:
-            finished = _follow(process, files[1], settings.timeout, _EventReader(files[2], on_event))
+            finished = _follow(process, files[1], settings, _EventReader(files[2], on_event))
     if not finished:
         raise _failure(job, f"timed out after {settings.timeout:g}s", settings.log, start)
     return _answer(job, files[1], process.returncode, settings.log, start)
@@ -128,7 +148,7 @@ def _environment(folder: Path, settings: WorkerSettings) -> dict[str, str]:
         "TRITON_CACHE_DIR": "triton",
         "TMPDIR": "tmp",
     }
-    scratch = settings.scratch.resolve()
+    scratch = (folder if settings.limits.contained else settings.scratch).resolve()
     for name in places.values():
         (scratch / name).mkdir(parents=True, exist_ok=True)
     kept = {key: value for key, value in os.environ.items() if not _PRIVATE.search(key)}
@@ -147,6 +167,17 @@ def _environment(folder: Path, settings: WorkerSettings) -> dict[str, str]:
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         **settings.env,
+    }
+
+
+def _containment(folder: Path, settings: WorkerSettings) -> JSONObject:
+    """Where a contained worker may write, and the keys and tokens that it shall not see."""
+    tokens = [os.environ.get("HF_TOKEN_PATH"), os.environ.get("HF_HOME", "") + "/token", os.environ.get("NETRC")]
+    named = [Path(name).absolute() for name in tokens if name and Path(name).is_file()]
+    hidden = [*(Path.home() / name for name in SECRETS), *named]
+    return {
+        "writable": [str(path.resolve()) for path in (folder, *settings.writable)],
+        "hidden": [str(path) for path in hidden],
     }
 
 
@@ -187,13 +218,17 @@ def _started(
         shared = shared_memory(members(process.pid))
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+        end_others(process.pid)
         process.wait()
         remove(shared)
 
 
-def _follow(process: subprocess.Popen[bytes], answer: Path, timeout: float, events: _EventReader) -> bool:
-    """True when the worker ended or answered; False when it said nothing for `timeout` seconds. Does not reap."""
-    deadline = time.monotonic() + timeout
+def _follow(process: subprocess.Popen[bytes], answer: Path, settings: WorkerSettings, events: _EventReader) -> bool:
+    """True when the worker ended or answered; False when its time was up. Does not reap.
+
+    An event gives it more time, unless it is contained: the repo's code can write events as well.
+    """
+    deadline = time.monotonic() + settings.timeout
     answered: float | None = None
     while not _ended(process.pid):
         now = time.monotonic()
@@ -201,8 +236,8 @@ def _follow(process: subprocess.Popen[bytes], answer: Path, timeout: float, even
             answered = now
         if answered is not None and now > answered + _GRACE_SECONDS:
             break
-        if events.drain():
-            deadline = now + timeout
+        if events.drain() and not settings.limits.contained:
+            deadline = now + settings.timeout
         elif answered is None and now > deadline:
             return False
         time.sleep(_POLL_SECONDS)
@@ -224,27 +259,37 @@ class _EventReader:
 
     def drain(self) -> bool:
         """Whether there was something new."""
-        if not self._path.exists():
-            return False
-        with self._path.open("rb") as stream:
-            stream.seek(self._offset)
-            data = stream.read()
+        data = _plain_bytes(self._path, self._offset, _EVENT_BYTES)
         complete = data[: data.rfind(b"\n") + 1]
         self._offset += len(complete)
         for line in complete.splitlines():
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 record = json.loads(line)
                 if isinstance(record, dict) and self._sink is not None:
                     self._sink(record)
         return bool(complete)
 
 
-def _answer(job: str, path: Path, code: int, log: Path, start: int) -> JSONObject:
+def _plain_bytes(path: Path, start: int = 0, most: int = -1) -> bytes:
+    """What a file holds from byte `start`; nothing when there is none, or no plain file: the repo's code was here."""
     try:
-        content: JSON = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise _failure(job, f"gave no answer ({_ending(code)})", log, start) from None
-    except ValueError:
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return b""
+    with open(opened, "rb") as stream:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            return b""
+        stream.seek(start)
+        return stream.read(most)
+
+
+def _answer(job: str, path: Path, code: int, log: Path, start: int) -> JSONObject:
+    data = _plain_bytes(path, most=_ANSWER_BYTES)
+    if not data:
+        raise _failure(job, f"gave no answer ({_ending(code)})", log, start)
+    try:
+        content: JSON = json.loads(data)
+    except (ValueError, RecursionError):
         raise _failure(job, "gave an answer that is not JSON", log, start) from None
     failure = content.get("failure") if isinstance(content, dict) else None
     if isinstance(failure, dict):
@@ -260,7 +305,7 @@ def _answer(job: str, path: Path, code: int, log: Path, start: int) -> JSONObjec
 def _one_line(message: JSON) -> str:
     """The first lines of a message; the very first is often a mere heading."""
     lines = [line.strip() for line in str(message or "").splitlines() if line.strip()]
-    return " ".join(lines[:2])[:300]
+    return "".join(char if char.isprintable() else "?" for char in " ".join(lines[:2])[:300])
 
 
 def _ending(code: int) -> str:
@@ -285,4 +330,4 @@ def last_log_line(log: Path, start: int = 0) -> str:
     lines = [line.strip() for line in text.splitlines() if not _NOISE_LINE.search(line)]
     errors = [line for line in lines if _ERROR_LINE.search(line)]
     chosen = (errors or lines or [""])[-1]
-    return chosen[:300]
+    return "".join(char if char.isprintable() else "?" for char in chosen[:300])

@@ -16,8 +16,10 @@ from porter.process import REMOTE_CODE_LIMITS, WorkerSettings, run_worker
 from porter.proof.compare import NEVER_PROVEN, Parity, Row, judge
 from porter.smoke.engine import EngineRun, dicts, placeholder
 from porter.smoke.fitting import Fitting, fitting
-from porter.smoke.inputs import prompts, tiling
+from porter.smoke.inputs import prompts, shown, tiling
 from porter.smoke.model import ModelFolder, model_folder
+from porter.smoke.own_tests import own_rungs
+from porter.smoke.reference import checked
 from porter.smoke.report import Rung, RungStatus, SmokeReport
 from porter.smoke.rungs import DEFAULT, ENGINE_RUNGS, RUNGS, in_order, with_prerequisites
 from porter.smoke.subject import SmokeOptions, Subject
@@ -40,6 +42,7 @@ def smoke_test(subject: Subject, settings: WorkerSettings, options: SmokeOptions
     rungs, answer = run.engine([name for name in wanted if name in ENGINE_RUNGS], reference, fit)
     saved = run.saved(reference) if reference else None
     rungs = (*rungs, *weights_rungs(subject, settings, options, wanted, saved))
+    rungs = (*rungs, *own_rungs(subject, settings, options, run.model.folder, wanted))
     parity = None
     if proves:
         start = time.monotonic()
@@ -92,10 +95,11 @@ class _Run:
             return Reference(None, "skipped", AT_TINY_SIZE)
         if not self.options.trust and not self.native:
             return Reference(None, "skipped", TRUST_HINT)
-        settings = replace(self.settings, limits=REMOTE_CODE_LIMITS)
+        settings = replace(self.settings, limits=REMOTE_CODE_LIMITS, writable=(self.out,))
         start = time.monotonic()
         try:
             answer = run_worker("reference", self._asked(), settings=settings, on_event=self.options.on_event)
+            answer = checked(answer, SETS, self.out)
         except WorkerError as error:
             why = f"the reference could not run: {error.message}"
             return Reference(None, "unproven", why, time.monotonic() - start)
@@ -167,7 +171,7 @@ class _Run:
         seeds = {str(item["name"]): self.options.seed + index for index, item in enumerate(reference.sets())}
         parts = {key: value for key, value in answer.items() if key != "sets"}
         more = (*self.model.notes, *_unproven_parts(self.subject.reading, answer))
-        return judge(
+        found = judge(
             [Row.from_json(row) for row in dicts(compared.get("rows"))],
             seeds=seeds,
             not_proven=more,
@@ -175,6 +179,7 @@ class _Run:
             places=dicts(compared.get("places")),
             facts=plain_facts(self.subject.reading.facts),
         )
+        return replace(found, prompts=shown(cast("list[JSONObject]", self.prompts)))
 
 
 def _unproven_parts(reading: RepoReading, answer: JSONObject) -> Iterable[str]:

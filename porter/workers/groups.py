@@ -19,12 +19,15 @@ ROUNDS = 100
 
 
 def members(group: int, spare: Collection[int] = ()) -> list[int]:
-    """Processes of a group that still run; none where the system has no /proc."""
+    """Processes that still run of a group, and of the session of that number: a test runner's forks leave the group.
+
+    None where the system has no /proc.
+    """
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, IndexError, ValueError):
-            state, _, its_group = status.read_text().rsplit(")", 1)[1].split()[:3]
-            if int(its_group) == group and state not in "ZX":
+            state, _, *numbers = status.read_text().rsplit(")", 1)[1].split()[:4]
+            if str(group) in numbers and state not in "ZX":
                 found.append(int(status.parent.name))
     return [pid for pid in found if pid not in spare]
 

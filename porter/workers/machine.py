@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from porter_worker import runtime
+from porter_worker import memory, runtime
 
 PACKAGES = ("vllm", "torch", "torchvision", "transformers", "tokenizers", "safetensors", "ray")
 
@@ -23,7 +23,7 @@ def probe(payload: dict[str, Any]) -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "device": _device(),
         "vllm_build": _vllm_build(),
-        "ram_bytes": _ram(),
+        "ram_bytes": memory.free(),
     }
 
 
@@ -71,30 +71,6 @@ def _vllm_build() -> str | None:
     import torch
 
     return "cuda" if torch.version.cuda else "rocm" if torch.version.hip else "cpu"
-
-
-def _ram() -> int | None:
-    """Bytes that the system can still give to processes, within the limit of a container."""
-    found = [_meminfo(), _cgroup()]
-    return min((count for count in found if count is not None), default=None)
-
-
-def _meminfo() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
-
-
-def _cgroup() -> int | None:
-    folder = Path("/sys/fs/cgroup")
-    try:
-        limit = (folder / "memory.max").read_text(encoding="ascii").strip()
-        used = (folder / "memory.current").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
-    return max(int(limit) - int(used), 0) if limit.isdigit() and used.isdigit() else None
 
 
 def main() -> None:

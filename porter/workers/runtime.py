@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from porter_worker import groups
+from porter_worker import groups, isolation, memory
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -24,7 +24,7 @@ _LIMITS = {
     "address_space": "RLIMIT_AS",
     "cpu_seconds": "RLIMIT_CPU",
     "file_size": "RLIMIT_FSIZE",
-    "processes": "RLIMIT_NPROC",
+    "memory_share": "RLIMIT_DATA",
 }
 _events: list[Path] = []
 
@@ -35,11 +35,15 @@ def serve(handler: Handler) -> None:
     request = json.loads(request_file.read_text(encoding="utf-8"))
     _tie_to_porter(request["lifeline"])
     faulthandler.enable()
+    contained = _contain(request.get("contain"))
     _apply_limits(request["limits"])
     _events[:] = [events_file]
     try:
-        answer = {"answer": handler(request["payload"])}
-    except Exception as error:
+        made = handler(request["payload"])
+        answer = {"answer": {**made, **contained} if contained else made}
+    except SystemExit:
+        raise
+    except BaseException as error:
         traceback.print_exc()
         answer = {"failure": {"type": type(error).__name__, "message": str(error)}}
     _write(answer_file, answer)
@@ -73,11 +77,20 @@ def _tie_to_porter(lifeline: int) -> None:
     os.close(lifeline)
 
 
-def _apply_limits(limits: dict[str, int]) -> None:
+def _contain(folders: dict[str, list[str]] | None) -> dict[str, Any]:
+    """What keeps the repo's code in, for the answer; nothing for a job that runs none."""
+    if folders is None:
+        return {}
+    writable, hidden = ([Path(name) for name in folders[key]] for key in ("writable", "hidden"))
+    return {"contained": isolation.report(isolation.enter(writable, hidden))}
+
+
+def _apply_limits(limits: dict[str, float]) -> None:
     import resource
 
-    for name, value in limits.items():
+    for name, stated in limits.items():
         kind = getattr(resource, _LIMITS[name])
+        value = memory.share(stated) if name == "memory_share" else int(stated)
         _, hard = resource.getrlimit(kind)
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (bound, bound))

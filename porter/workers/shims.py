@@ -5,78 +5,11 @@ Shims change the reference's process only; vLLM never runs in it.
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
-import sys
-import types
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-Result = TypeVar("Result")
-REMOTE = "transformers_modules"
-MAX_STUBS = 12
+from porter_worker.standin_packages import REMOTE, skip_import_check, with_stubs
 
-
-class StubModule(types.ModuleType):
-    """A module whose every attribute is a class that nothing can be built from."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        message = f"{self.__name__}.{name} is a stand-in: the package is not installed"
-
-        def refuse(*_: Any, **__: Any) -> Any:
-            raise RuntimeError(message)
-
-        return type(name, (), {"__init__": refuse, "__module__": self.__name__})
-
-
-class StubFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Answers imports of the packages in `names`."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
-        if fullname.partition(".")[0] not in self.names:
-            return None
-        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
-
-    def create_module(self, spec: Any) -> StubModule:
-        module = StubModule(spec.name)
-        module.__path__ = []
-        return module
-
-    def exec_module(self, module: Any) -> None:
-        return None
-
-
-def with_stubs(load: Callable[[], Result], used: list[str]) -> Result:
-    """Run `load`; each package that it cannot import is replaced by a stand-in, one after the other.
-
-    Packages that the code imports inside try/except stay missing, as they would be.
-    """
-    finder = StubFinder()
-    sys.meta_path.append(finder)
-    for _ in range(MAX_STUBS):
-        try:
-            return load()
-        except ModuleNotFoundError as error:
-            package = (error.name or "").partition(".")[0]
-            if not package or package in finder.names or package in sys.modules or package == REMOTE:
-                raise
-            finder.names.add(package)
-            used.append(f"stand-in for the missing package {package}")
-            for name in [name for name in sys.modules if name.partition(".")[0] == REMOTE]:
-                del sys.modules[name]
-    return load()
-
-
-def skip_import_check() -> None:
-    """transformers checks for packages before importing the code; the stand-ins are found on import only."""
-    import transformers.dynamic_module_utils as dynamic
-
-    dynamic.check_imports = dynamic.get_relative_imports
+__all__ = ["patch_classes", "patch_config", "retie", "skip_import_check", "with_stubs"]
 
 
 def patch_classes(used: list[str]) -> None:

@@ -1,0 +1,51 @@
+"""The answer of a worker that ran the repo's code: checked before anything of it is used or shown."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from porter.errors import WorkerError
+from porter.jsontypes import JSON, JSONObject
+
+DEEPEST = 6
+MOST_ITEMS = 200
+LONGEST = 500
+FILES = ("weights", "results")
+
+
+def checked(answer: JSONObject, names: Sequence[str], out: Path) -> JSONObject:
+    """`answer` cut to sane sizes, the files of each set in `out`. Raises WorkerError for another kind of answer."""
+    kept = {key: _cut(value) for key, value in answer.items()}
+    sets = kept.get("sets")
+    rows = [item for item in sets if isinstance(item, dict)] if isinstance(sets, list) else []
+    if [item.get("name") for item in rows] != list(names):
+        raise WorkerError("reference: gave an answer without the sets of weights that it was asked for")
+    for item in rows:
+        for kind in FILES:
+            if not _own_file(item.get(kind), out):
+                raise WorkerError(f"reference: gave no file of {kind} for the {item['name']} weights")
+    return kept
+
+
+def _own_file(path: JSON, out: Path) -> bool:
+    """Whether it names a file that stands directly in `out`, and no link."""
+    if not isinstance(path, str) or Path(path).parent != out:
+        return False
+    try:
+        return stat.S_ISREG(Path(path).lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _cut(value: JSON, depth: int = 0) -> JSON:
+    if isinstance(value, str):
+        return value[:LONGEST]
+    if isinstance(value, (list, dict)) and depth == DEEPEST:
+        return None
+    if isinstance(value, list):
+        return [_cut(item, depth + 1) for item in value[:MOST_ITEMS]]
+    if isinstance(value, dict):
+        return {key[:LONGEST]: _cut(item, depth + 1) for key, item in [*value.items()][:MOST_ITEMS]}
+    return value
