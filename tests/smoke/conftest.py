@@ -12,6 +12,7 @@ from porter.commands.new_model import NewModelRequest, new_model
 from porter.commands.session import Settings
 from porter.jsontypes import JSONObject
 from porter.smoke.report import SmokeReport
+from porter.smoke.rungs import DEFAULT, ON_REQUEST
 from porter.smoke.subject import SmokeOptions
 from tests.smoke.climbing import EXAMPLE, climb
 
@@ -32,4 +33,5 @@ def events() -> list[JSONObject]:
 
 @pytest.fixture(scope="session")
 def report(port: Path, events: list[JSONObject], tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmokeReport]:
-    yield climb(port, tmp_path_factory.mktemp("room"), SmokeOptions(trust=True, on_event=events.append))
+    options = SmokeOptions(rungs=(*DEFAULT, *ON_REQUEST), trust=True, on_event=events.append)
+    yield climb(port, tmp_path_factory.mktemp("room"), options)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from porter.facts import infer
+from porter.hub import snapshot_of
 from porter.jsontypes import JSONObject
 from porter.proof.compare import TOLERANCE
+from porter.smoke.estimate import Load, estimate, sizes_of
+from porter.smoke.model import model_folder
 from porter.smoke.report import SmokeReport
 from porter.smoke.rungs import DEFAULT, ENGINE_RUNGS, ON_REQUEST
 from porter.smoke.subject import SmokeOptions
-from tests.smoke.climbing import NEEDS_VLLM, climb, faulty, statuses
+from tests.smoke.climbing import EXAMPLE, NEEDS_VLLM, climb, faulty, statuses
 
 pytestmark = NEEDS_VLLM
 
@@ -56,3 +60,13 @@ def test_without_trust_the_engine_runs_and_the_proof_is_skipped(port: Path, tmp_
     assert statuses(report) == expected, [rung.detail for rung in report.rungs]
     assert "--trust-remote-code" in report.rungs[-1].detail
     assert report.ok and not report.complete
+
+
+def test_the_estimate_of_memory_is_within_a_factor_of_two(report: SmokeReport, tmp_path: Path) -> None:
+    reading = infer(snapshot_of(str(EXAMPLE), revision=None, offline=True))
+    model = model_folder(reading, "tiny", tmp_path / "tiny", trust=True)
+    sizes = sizes_of(infer(snapshot_of(str(model.folder), revision=None, offline=True)))
+    assert sizes is not None and report.device is not None
+    load = Load(model.max_model_len, 2048, report.device, itemsize=4)
+    measured = report.engine["memory_bytes"]
+    assert isinstance(measured, int) and 0.5 < estimate(sizes, load).total / measured < 2
