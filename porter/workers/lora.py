@@ -71,10 +71,7 @@ class Adapters:
             self.check_same([self.plain(prompt) for prompt in self.prompts], self.base, "LoRA enabled, no adapter")
         self.check_same(self.base, self.answers(self.write(wrapped.targets, 0.0)), "an adapter of zeros")
         moved = self.answers(self.write(wrapped.targets, 1.0))
-        known = {*wrapped.unreached, *wrapped.left}
-        missed = [name for name in self.engine.llm.apply_model(untouched(self.count))[0] if name not in known]
-        if missed:
-            raise LoRAFault(f"an adapter for every module left {listed(missed)} as they were")
+        self.check_touched(wrapped)
         self.check_moved(moved, self.prompts, "an adapter")
         beside = self.check_tower(wrapped)
         merged = self.check_merged(wrapped, moved)
@@ -136,6 +133,13 @@ class Adapters:
                 f"no tensor name of the checkpoint leads to {listed(lost)}: an adapter cannot reach what "
                 "hf_to_vllm_mapper and packed_modules_mapping do not name"
             )
+
+    def check_touched(self, wrapped: Wrapped) -> None:
+        """The last adapter lies in every module that a name leads to."""
+        known = {*wrapped.unreached, *wrapped.left}
+        missed = [name for name in self.engine.llm.apply_model(untouched(self.count))[0] if name not in known]
+        if missed:
+            raise LoRAFault(f"an adapter for every module left {listed(missed)} as they were")
 
     def check_same(self, expected: list[dict[str, Any]], made: list[dict[str, Any]], what: str) -> None:
         for prompt, left, right in zip(self.prompts, expected, made, strict=True):

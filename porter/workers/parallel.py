@@ -87,13 +87,12 @@ def check_class(engine: Any, way: Way) -> None:
 def check_size(engine: Any, way: Way, count: int) -> None:
     """A tiny model may have fewer heads or layers than the real one: that is not the port's fault."""
     config = engine.config.model_config.hf_text_config
-    heads, layers = int(config.num_attention_heads), int(config.num_hidden_layers)
-    if way is TENSOR and heads % count:
-        raise Skipped(
-            f"the {engine.payload['weights']} model has {heads} attention heads, {count} does not divide them"
-        )
-    if way is PIPELINE and layers < count:
-        raise Skipped(f"the {engine.payload['weights']} model has {layers} layers, fewer than {count} processes")
+    heads, layers = (getattr(config, name, None) for name in ("num_attention_heads", "num_hidden_layers"))
+    kind = engine.payload["weights"]
+    if way is TENSOR and heads and heads % count:
+        raise Skipped(f"the {kind} model has {heads} attention heads, {count} does not divide them")
+    if way is PIPELINE and layers and layers < count:
+        raise Skipped(f"the {kind} model has {layers} layers, fewer than {count} processes")
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from porter_worker.placeholders import Case, Processor
 
 SERVER = "vllm.entrypoints.openai.api_server"
 NAME = "port"
-READY_SECONDS = 300.0
+READY_SECONDS = 600.0
 ANSWER_SECONDS = 120.0
 ENDING_SECONDS = 20.0
 TOKENS = 4
