@@ -189,8 +189,9 @@ class Way:
     def settle(self, plan: Plan) -> Plan:
         """The plan against what stands in the target now, and its diff."""
         from porter.changes import diff, settle
+        from porter.proof.signed import carried
 
-        plan = settle(plan, Path(plan.root), force=self.request.force)
+        plan = carried(settle(plan, Path(plan.root), force=self.request.force))
         self.found = replace(self.found, plan=plan, todo=plan.todo, diff=diff(plan))
         return plan
 
@@ -215,9 +216,10 @@ class Way:
         self.found = replace(self.found, written=True, backups=done.backups, failed=bool(plan.todo))
 
     def check(self, reading: RepoReading, tree: Tree, plan: Plan) -> None:
-        """check-weights, then the ladder; what came out is kept in the port's porter.json."""
+        """check-weights, then the ladder; what came out is kept in the port's porter.json and PORT.md."""
         from porter.changes import apply
         from porter.commands.proving import check_port
+        from porter.proof.signed import signed
 
         request = self.request
         proof = check_port(reading, plan, tree, self.bench(), smoke=request.smoke, seed=request.seed)
@@ -229,7 +231,9 @@ class Way:
         )
         checks: JSON = [check.record() for check in proof.checks]
         manifest = {**plan.manifest, "checks": checks, "proof": proof.record()}
-        apply(replace(plan, manifest=manifest), Path(plan.root), force=request.force)
+        whole, edit = signed(plan, proof.section())
+        apply(replace(edit, manifest=manifest), Path(plan.root), force=request.force)
+        self.found = replace(self.found, plan=whole)
 
     def bench(self) -> Bench:
         from porter.commands.proving import Bench

@@ -193,6 +193,14 @@ class Proof:
             "versions": {name: engine.get(name) for name in PACKAGES} if isinstance(engine, dict) else None,
         }
 
+    def section(self) -> str | None:
+        """The signed-off table for PORT.md; None where nothing was compared."""
+        from porter.proof.signed import signed_off
+
+        parity, engine = ((self.smoke or {}).get(name) for name in ("parity", "engine"))
+        known = engine if isinstance(engine, dict) else {}
+        return signed_off(parity, known) if isinstance(parity, dict) else None
+
 
 def check_port(reading: RepoReading, plan: Plan, tree: Tree, bench: Bench, *, smoke: bool, seed: int) -> Proof:
     """check-weights and the ladder on a port that was just written. What cannot run is a check that says so."""

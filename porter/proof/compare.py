@@ -63,6 +63,7 @@ class Parity:
     stages: tuple[Stage, ...] = ()
     first_difference: Stage | None = None
     causes: tuple[str, ...] = ()
+    prompts: tuple[JSONObject, ...] = ()
 
     def to_json(self) -> JSONObject:
         rows: list[JSON] = [
@@ -92,6 +93,7 @@ class Parity:
             "stages": [stage.to_json() for stage in self.stages],
             "first_difference": self.first_difference.to_json() if self.first_difference else None,
             "causes": [*self.causes],
+            "prompts": [*self.prompts],
         }
 
 
@@ -184,7 +186,7 @@ def _way(row: Row, between: Sequence[Place]) -> list[Place]:
     logits = Place("logits", "out", "logits", shapes=seen if row.ids_equal else (None, None), tolerance=TOLERANCE)
     signs: dict[str, JSON] = {"nan": True} if row.max_logprob_diff is None else {}
     logits = replace(logits, rel_diff=row.max_logprob_diff, max_diff=row.max_logprob_diff, signs=signs)
-    return [ids, features, *between, logits]
+    return [ids, *between, features, logits]
 
 
 def _lengths(row: Row) -> dict[str, JSON]:

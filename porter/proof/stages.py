@@ -114,6 +114,7 @@ class Stage:
             "layer": list(self.layer) if self.layer else None,
             "max_diff": self.place.max_diff if self.place else None,
             "rel_diff": self.rel_diff,
+            "tolerance": self.place.tolerance if self.place else TOLERANCE,
             "reference_shape": list(shapes[0]) if shapes[0] is not None else None,
             "vllm_shape": list(shapes[1]) if shapes[1] is not None else None,
             "set": self.set,
@@ -148,7 +149,7 @@ POINTS: Mapping[str, str] = {
     "pixels": "pixel values",
     "tapped": "tower",
     "merged": "merge",
-    "features": "merged embeddings",
+    "features": "connector",
     "logits": "language model",
 }
 Located = tuple[str, tuple[int, int] | None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from porter.facts.model import ModelFacts
@@ -29,6 +30,17 @@ def prompts(tile: int, placeholder: str, own: Path | None = None) -> list[JSONOb
     if own is not None:
         made.append(("own image", question, [{"file": str(own.resolve())}]))
     return [{"name": name, "text": text, "images": images} for name, text, images in made]
+
+
+def shown(made: Sequence[JSONObject]) -> tuple[JSONObject, ...]:
+    """Prompts as they are recorded: {name, images: [[width, height]]}, null for a file of the user's."""
+    return tuple(
+        {"name": prompt["name"], "images": [_sides(image) for image in items(prompt["images"])]} for prompt in made
+    )
+
+
+def _sides(image: JSON) -> JSON:
+    return [image["width"], image["height"]] if isinstance(image, dict) and "width" in image else None
 
 
 def tiling(facts: ModelFacts, tile: int) -> JSONObject:

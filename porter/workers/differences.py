@@ -18,7 +18,9 @@ from porter_worker.stages import under
 NOISE = 1e-5
 SMALL_ROW = 0.01
 """Of the largest value of all rows: below it a row is measured by this instead of by its own largest value."""
-CLOSE = 1e-4
+ROUNDING = 3e-6
+EXPLAINED = 0.02
+"""Of a difference: what a manner may leave unexplained of it."""
 MOST_FRONT_ROWS = 8
 
 
@@ -178,40 +180,40 @@ def manner(a: Any, b: Any, channels: int = 1) -> dict[str, Any]:
     """How `b` differs from `a`, both (rows, width): moved, scaled, shifted, in a few rows, or all over."""
     import numpy as np
 
-    scale = float(np.abs(a).max()) or 1.0
+    close = max(EXPLAINED * float(np.abs(a - b).max()), ROUNDING * float(np.abs(a).max()))
     signs: dict[str, Any] = {}
     wrong = np.abs(a - b).max(axis=1) > NOISE * _scales(a)
     if not wrong.all():
         signs["some_rows"] = [int(wrong.sum()), len(wrong), int(np.flatnonzero(wrong)[0])]
-    if _same(np.sort(a, axis=None), np.sort(b, axis=None), scale):
-        signs["moved"] = "rows" if _same_rows(a, b, scale) else "values"
+    if _same(np.sort(a, axis=None), np.sort(b, axis=None), close):
+        signs["moved"] = "rows" if _same_rows(a, b, close) else "values"
     factor = float((a * b).sum() / max(float((a * a).sum()), 1e-30))
-    if abs(factor - 1.0) > NOISE and _same(a * factor, b, abs(factor) * scale):
+    if abs(factor - 1.0) > NOISE and _same(a * factor, b, close):
         signs["factor"] = factor
-    if _same((b - a)[0][None], b - a, scale) and len(a) > 1:
+    if _same((b - a)[0][None], b - a, close) and len(a) > 1:
         signs["shift"] = True
-    if channels > 1 and _affine(a, b, channels):
+    if channels > 1 and _affine(a, b, channels, close):
         signs["affine"] = True
     alike = np.corrcoef(a.ravel(), b.ravel())[0, 1] if a.std() and b.std() else 0.0
     return {**signs, "alike": round(float(alike), 6)}
 
 
-def _same(a: Any, b: Any, scale: float) -> bool:
+def _same(a: Any, b: Any, close: float) -> bool:
     import numpy as np
 
-    return bool(np.abs(a - b).max() <= CLOSE * scale)
+    return bool(np.abs(a - b).max() <= close)
 
 
-def _same_rows(a: Any, b: Any, scale: float) -> bool:
+def _same_rows(a: Any, b: Any, close: float) -> bool:
     """Whether the rows of both are the same up to their order."""
     import numpy as np
 
     probe = np.random.Generator(np.random.PCG64(0)).normal(size=a.shape[1])
     left, right = a[np.argsort(a @ probe)], b[np.argsort(b @ probe)]
-    return _same(left, right, scale)
+    return _same(left, right, close)
 
 
-def _affine(a: Any, b: Any, channels: int) -> bool:
+def _affine(a: Any, b: Any, channels: int, close: float) -> bool:
     """Whether each channel of (tiles, channels * H * W) is the other's by a factor and a shift."""
     import numpy as np
 
@@ -219,6 +221,6 @@ def _affine(a: Any, b: Any, channels: int) -> bool:
     for channel in range(channels):
         x, y = left[:, channel].ravel(), right[:, channel].ravel()
         fit = np.polyfit(x, y, 1)
-        if np.abs(np.polyval(fit, x) - y).max() > CLOSE * (float(np.abs(y).max()) or 1.0):
+        if not _same(np.polyval(fit, x), y, close):
             return False
     return True
