@@ -56,6 +56,7 @@ def answer(tokens: list[int], shift: float = 0.0) -> dict[str, Any]:
     [
         (answer([2, 2], 1e-2), "logprobs of step 1 are 1.0e-02"),
         ({**answer([2, 2]), "ids": np.arange(6)}, "has 6 tokens, in one process 5"),
+        (answer([2, 2], np.nan), "a logprob is not a number"),
     ],
 )
 def test_another_answer_than_that_of_one_process_is_a_fault(made: dict[str, Any], words: str) -> None:
