@@ -146,7 +146,7 @@ def drawn(engine: Any) -> bool:
 def tolerance_here() -> float:
     from porter_worker.llm import runtime_device
 
-    return TOLERANCE.get(runtime_device(), batch.TOLERANCE)
+    return TOLERANCE.get(runtime_device(), float(batch.TOLERANCE))
 
 
 def compare(engine: Any, tolerance: float) -> str:
