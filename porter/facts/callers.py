@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from porter.facts.configs import Configs
 from porter.facts.syntax import called
-from porter.source.interpreter import Frame, is_unknown
+from porter.source.interpreter import Frame, Stop, is_unknown
+from porter.source.layers import children
 from porter.source.values import ClassRef, Function, Instance, Val
 from porter.source.walking import nodes
 
@@ -58,12 +59,12 @@ def _calls(configs: Configs, function: Function) -> Iterator[tuple[Function, ast
 
 
 def functions(configs: Configs) -> Iterator[Function]:
-    """Every function and method of the code; methods of the model and the processor are bound to them."""
-    known = [item for item in (configs.code.model, configs.processor) if item is not None]
+    """Every function and method of the code; those of the model, its parts and the processor are bound to them."""
+    known = [*_parts(configs), *(item for item in (configs.code.model, configs.processor) if item is not None)]
     owners = {
         (c.file, c.name): item for item in known for c in configs.code.run.mro(item.cls) if isinstance(c, ClassRef)
     }
-    for file in configs.code.run.code.files():
+    for file in configs.code.run.code.every():
         for defined in file.definitions.values():
             if isinstance(defined, ast.FunctionDef):
                 yield Function(file.path, defined)
@@ -72,6 +73,16 @@ def functions(configs: Configs) -> Iterator[Function]:
                 owner = owners.get((cls.file, cls.name)) or Instance(cls, [], {})
                 for statement in (s for s in defined.body if isinstance(s, ast.FunctionDef)):
                     yield Function(file.path, statement, owner, cls)
+
+
+def _parts(configs: Configs) -> list[Instance]:
+    """The modules that the model itself holds, where they are built with a config."""
+    model = configs.code.model
+    try:
+        found = children(configs.code.run, model) if model is not None else []
+    except (Stop, RecursionError):
+        return []
+    return [child for _, child in found if isinstance(child, Instance) and "config" in child.attrs]
 
 
 def value_inside(configs: Configs, function: Function, node: ast.expr) -> Val:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from porter.facts.inherited import inherited_files
 from porter.hub.snapshot import AutoMapEntry, Snapshot
 from porter.source.codebase import CodeBase, External
 from porter.source.interpreter import Interpreter, Stop
@@ -56,7 +57,7 @@ class CodeReading:
 
 def read_code(snapshot: Snapshot) -> CodeReading:
     """Follow the code that `auto_map` names; whatever cannot be followed stays out, with a problem line."""
-    run = Interpreter(CodeBase(snapshot.python))
+    run = Interpreter(CodeBase(snapshot.python, inherited_files(snapshot.python)))
     reading = CodeReading(run, Val(json_config(from_json(snapshot.config(), "config.json").value)))
     try:
         _read_config(reading, snapshot)
@@ -97,8 +98,19 @@ def _read_config(reading: CodeReading, snapshot: Snapshot) -> None:
     values = from_json(snapshot.config(), "config.json").value
     instance = Instance(cls, [], dict(values) if isinstance(values, dict) else {})
     reading.run.start(instance)
+    _build_parts(reading.run, instance)
     reading.config_class = cls
     reading.config = Val(instance)
+
+
+def _build_parts(run: Interpreter, config: Instance) -> None:
+    """A config class of transformers makes objects of the parts that it lists; a repo's own code does so itself."""
+    behind = [item for item in run.mro(config.cls) if isinstance(item, ClassRef) and item.file in run.code.library]
+    listed = run.class_attribute(behind[0], "sub_configs") if behind else None
+    for name in listed.value if listed is not None and isinstance(listed.value, dict) else ():
+        given = config.attrs.get(name)
+        if given is not None and isinstance(given.value, dict):
+            config.attrs[name] = Val(json_config(given.value), given.src)
 
 
 def _read_model(reading: CodeReading, snapshot: Snapshot) -> None:

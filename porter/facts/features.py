@@ -201,7 +201,7 @@ def _features_of(value: Val) -> Features | None:
         first = inner[0]
         inner = first.value if isinstance(first, Val) else first
     if isinstance(inner, TowerOutput):
-        return inner.last
+        return inner.last if inner.pooled is None else inner.pooled
     return inner if isinstance(inner, Features) else None
 
 

@@ -6,5 +6,6 @@ from collections.abc import Mapping
 
 from porter.families.base import Family
 from porter.families.internvl import InternVL
+from porter.families.llava import Llava
 
-FAMILIES: Mapping[str, Family] = {"internvl": InternVL()}
+FAMILIES: Mapping[str, Family] = {"internvl": InternVL(), "llava": Llava()}

@@ -177,7 +177,7 @@ def scatters(reading: ReadingLike) -> Iterator[Evidence]:
     an assignment by mask or position, a masked scatter, a choice between two, or a joining of pieces."""
     code = reading.configs.code
     first = code.model.cls.file if code.model is not None else ""
-    files = sorted(code.run.code.files(), key=lambda file: (file.path != first, file.path)) if first else []
+    files = sorted(code.run.code.every(), key=lambda file: (file.path != first, file.path)) if first else []
     for file in files:
         functions = (node for node in ast.walk(file.tree) if isinstance(node, ast.FunctionDef) and _embeds(node))
         for node in (node for function in functions for node in ast.walk(function) if _puts(node)):

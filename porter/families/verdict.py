@@ -133,7 +133,12 @@ def rank(reading: ReadingLike, tree: Tree) -> list[Match]:
             found.append(family.match(reading, tree))
         except PorterError:
             continue
-    return sorted(found, key=lambda match: (not match.fits, -match.score))
+    return sorted(found, key=lambda match: _order(match, reading))
+
+
+def _order(match: Match, reading: ReadingLike) -> tuple[bool, bool, float, int]:
+    """What fits first, without guesses, by score; of equals the base that needs fewer overrides."""
+    return not match.fits, bool(used_guesses(match, reading.facts)), -round(match.score, 3), len(match.differences)
 
 
 def _unloadable(view: View) -> Iterator[Blocker]:

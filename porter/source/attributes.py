@@ -99,6 +99,16 @@ def instance_attribute(run: Interpreter, instance: Instance, name: str, place: s
     return _mapped_attribute(run, instance, name, place)
 
 
+def config_arguments(run: Interpreter, owner: Instance, names: list[str], frame: Frame) -> None:
+    """Arguments that are None take the config's value of their name, as a decorator of transformers does it."""
+    config = owner.attrs.get("config")
+    for name in names:
+        given = frame.names.get(name)
+        if given is not None and given.value is None and config is not None and isinstance(config.value, Instance):
+            value = instance_attribute(run, config.value, name, frame.file)
+            frame.names[name] = given if is_unknown(value) else value
+
+
 def _mapped_attribute(run: Interpreter, instance: Instance, name: str, place: str) -> Val:
     """`attribute_map` of configs, then what only a base outside the repo could tell."""
     mapping = run.class_attribute(instance.cls, "attribute_map")
@@ -154,7 +164,11 @@ def _tensor_attribute(tensor: object, name: str, holder: Val, place: str) -> Val
         if name == "hidden_states":
             return Val(HiddenStates(tensor), holder.src)
         if name == "pooler_output":
-            return unknown("pooled output of the tower", place)
+            return (
+                unknown("pooled output of the tower", place)
+                if tensor.pooled is None
+                else Val(tensor.pooled, holder.src)
+            )
         return _tensor_attribute(tensor.last, name, Val(tensor.last, holder.src), place)
     if name == "shape" and isinstance(tensor, (Features, Pixels)):
         return Val([Val(size, holder.src) for size in tensor.shape], holder.src)

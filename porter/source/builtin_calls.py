@@ -123,6 +123,12 @@ def _items_of(function: Callable[[list[list[Val]]], list[Any]]) -> Handler:
     return handler
 
 
+def _list(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:
+    """A list; of image features, the features themselves: one item per image."""
+    features = len(args) == 1 and isinstance(args[0].value, Features)
+    return args[0] if features else _items_of(lambda lists: list(lists[0]))(run, args, kwargs, place, frame)
+
+
 def _dict_of(run: Interpreter, args: list[Val], kwargs: dict[str, Val], place: Src, frame: Frame) -> Val | None:
     base = args[0].value if args and isinstance(args[0].value, dict) else {}
     if args and not isinstance(args[0].value, dict):
@@ -179,7 +185,7 @@ BUILTINS: dict[str, Handler] = {
     "setattr": _setattr,
     "dict": _dict_of,
     "collections.OrderedDict": _dict_of,
-    "list": _items_of(lambda lists: list(lists[0])),
+    "list": _list,
     "tuple": _items_of(lambda lists: list(lists[0])),
     "reversed": _items_of(lambda lists: list(reversed(lists[0]))),
     "enumerate": _items_of(lambda lists: [Val([Val(index), item]) for index, item in enumerate(lists[0])]),

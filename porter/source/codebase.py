@@ -145,20 +145,37 @@ class CodeBase:
     """The Python files of one repo by path (`modeling_x.py`, `ORG/NAME--modeling_y.py`), parsed on first use."""
 
     texts: Mapping[str, str]
+    library: Mapping[str, str] = field(default_factory=dict)
+    """Files of a library that classes of the repo inherit from: read like its own, listed by nothing."""
     _files: dict[str, SourceFile] = field(default_factory=dict)
 
     def file(self, path: str) -> SourceFile | None:
-        if path not in self.texts:
+        texts = self.texts if path in self.texts else self.library
+        if path not in texts:
             return None
         if path not in self._files:
-            self._files[path] = parse_file(path, self.texts[path])
+            self._files[path] = parse_file(path, texts[path])
         return self._files[path]
+
+    def inherited(self, name: str) -> tuple[str, ast.ClassDef] | None:
+        """A class of the library's files by its name."""
+        for path in self.library:
+            file = self.file(path)
+            node = file.definitions.get(name) if file is not None else None
+            if isinstance(node, ast.ClassDef):
+                return path, node
+        return None
 
     def files(self) -> Iterator[SourceFile]:
         for path in sorted(self.texts):
             file = self.file(path)
             if file is not None:
                 yield file
+
+    def every(self) -> Iterator[SourceFile]:
+        """The repo's files, then those of the library that it inherits from."""
+        yield from self.files()
+        yield from (file for path in sorted(self.library) if (file := self.file(path)) is not None)
 
     def meaning(self, path: str, name: str) -> Meaning | None:
         """What `name` means at module level of `path`; None when nothing there binds it."""

@@ -116,12 +116,10 @@ class Interpreter:
 
     def bases(self, cls: ClassRef) -> list[ClassRef | External]:
         """Direct bases: classes of the code base, or external names."""
-        found: list[ClassRef | External] = []
-        for base in cls.node.bases:
-            value = self.static_name(cls.file, base)
-            if value is not None:
-                found.append(value)
-        return found
+        named = [self.static_name(cls.file, base) for base in cls.node.bases]
+        behind = {item.name: self.code.inherited(item.name) for item in named if isinstance(item, External)}
+        read = {name: ClassRef(*found) for name, found in behind.items() if found is not None}
+        return [read.get(item.name, item) if isinstance(item, External) else item for item in named if item is not None]
 
     def static_name(self, file: str, node: ast.expr) -> ClassRef | External | None:
         """The class that a name or dotted name means at module level."""
@@ -294,6 +292,10 @@ class Interpreter:
                 value = self.evaluate(default, Frame(function.file, {}, None, function.defining, frame.depth))
                 place = Src(function.file, where(default), f"{name}={snippet(default)}")
                 frame.names[name] = Val(value.value, (place, *value.src[:2]))
+        if function.owner is not None and is_decorated(function.node, "merge_with_config_defaults"):
+            from porter.source.attributes import config_arguments
+
+            config_arguments(self, function.owner, names, frame)
         for name in [*names, *(argument.arg for argument in spec.kwonlyargs)]:
             frame.names.setdefault(name, unknown(f"argument {name}", f"{function.file} {where(function.node)}"))
         if spec.kwarg is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from porter.source import outside
 from porter.source.codebase import Definition, External, ModuleFile, snippet, where
 from porter.source.interpreter import Flow, child_path, is_unknown
-from porter.source.tensors import Features
+from porter.source.tensors import Features, TowerOutput
 from porter.source.values import ClassRef, ConstTensor, Function, Instance, Layer, LibraryConfig, Src, Val, unknown
 
 if TYPE_CHECKING:
@@ -75,7 +76,10 @@ def assign(run: Interpreter, target: ast.expr, value: Val, frame: Frame) -> None
     if isinstance(target, ast.Name):
         frame.names[target.id] = value
     elif isinstance(target, ast.Attribute):
-        set_attribute(run, run.evaluate(target.value, frame), target.attr, value)
+        holder = run.evaluate(target.value, frame)
+        if isinstance(holder.value, TowerOutput):
+            _set_pooled(target, holder.value, value, frame)
+        set_attribute(run, holder, target.attr, value)
     elif isinstance(target, (ast.Tuple, ast.List)):
         _unpack(run, target, value, frame)
     elif isinstance(target, ast.Subscript):
@@ -85,6 +89,12 @@ def assign(run: Interpreter, target: ast.expr, value: Val, frame: Frame) -> None
             holder[key.value] = value
         if isinstance(value.value, Features):
             run.captured.append(value.value)
+
+
+def _set_pooled(target: ast.Attribute, output: TowerOutput, value: Val, frame: Frame) -> None:
+    """`outputs.pooler_output = features`: transformers' own classes hand their features on that way."""
+    if target.attr == "pooler_output" and isinstance(target.value, ast.Name) and isinstance(value.value, Features):
+        frame.names[target.value.id] = Val(replace(output, pooled=value.value), value.src)
 
 
 def _unpack(run: Interpreter, target: ast.Tuple | ast.List, value: Val, frame: Frame) -> None:

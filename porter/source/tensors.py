@@ -60,6 +60,8 @@ class TowerOutput:
     last: Features
     layers: int | None
     ops: tuple[tuple[str, str], ...] = ()
+    pooled: Features | None = None
+    """What the model's code put into `pooler_output`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,17 +272,23 @@ def shuffle_kind(axes: tuple[Axis, ...], grid: int) -> tuple[str, float] | None:
         return None
     tokens, channels = [piece for axis in axes[:-1] for piece in axis if piece.axis != "batch"], list(axes[-1])
     count = prod(piece.size for piece in tokens)
+    if count == grid * grid + 1 and _untouched(tokens, channels, count):
+        return ("none", 1.0)  # the class token is still among them
     if count <= 0 or (grid * grid) % count:
         return None
     factor = round((grid * grid // count) ** 0.5)
     if factor * factor * count != grid * grid:
         return None
     if factor == 1:
-        same = _join(tokens) == (Piece("token", 1, grid * grid),) or grid == 1
-        return ("none", 1.0) if same and all(piece.axis == "channel" for piece in channels) else ("other", 1.0)
+        return ("none", 1.0) if _untouched(tokens, channels, grid * grid) else ("other", 1.0)
     if grid % factor:
         return None
     return _block_kind(tokens, channels, grid, factor), 1.0 / factor
+
+
+def _untouched(tokens: Sequence[Piece], channels: Sequence[Piece], count: int) -> bool:
+    """Whether all tokens lie in their own order, beside channels alone."""
+    return (_join(tokens) == (Piece("token", 1, count),) or count == 1) and all(p.axis == "channel" for p in channels)
 
 
 def token_order(axes: tuple[Axis, ...]) -> Axis:
