@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from porter.jsontypes import JSON
@@ -13,9 +15,11 @@ from tests.proof.ways import differing, from_on, way
 BAD = Row("normal", "one tile", True, False, 2.0, None, (28, 28))
 
 
-def named(start: str, facts: dict[str, JSON] | None = None, **signs: JSON) -> tuple[str, ...]:
+def named(
+    start: str, facts: Mapping[str, JSON] | None = None, signs: Mapping[str, JSON] | None = None
+) -> tuple[str, ...]:
     """Causes of a mistake that shows from `start` on, where the difference there has these signs."""
-    rows = differing(from_on(way(), start), start, signs=signs)
+    rows = differing(from_on(way(), start), start, signs=dict(signs or {}))
     found = first_difference(traced([BAD], rows)[0])
     assert found is not None
     return causes(found, facts)
@@ -46,7 +50,7 @@ def named(start: str, facts: dict[str, JSON] | None = None, **signs: JSON) -> tu
     ],
 )
 def test_the_likeliest_cause(start: str, signs: dict[str, JSON], word: str) -> None:
-    assert word in named(start, **signs)[0]
+    assert word in named(start, signs=signs)[0]
 
 
 def test_a_tap_at_another_layer_is_the_feature_layer() -> None:
@@ -68,5 +72,5 @@ def test_every_stage_has_causes(stage: str) -> None:
 
 
 def test_the_fact_to_check_is_shown_with_its_value() -> None:
-    assert '(fact pixel_shuffle: "v2")' in named("in mlp1.0", {"pixel_shuffle": "v2"}, moved="values")[0]
-    assert "(fact" not in named("in mlp1.0", {}, moved="values")[0]
+    assert '(fact pixel_shuffle: "v2")' in named("in mlp1.0", {"pixel_shuffle": "v2"}, {"moved": "values"})[0]
+    assert "(fact" not in named("in mlp1.0", {}, {"moved": "values"})[0]
