@@ -11,12 +11,9 @@ the suite's `value`; one without a parameter is taken whole.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import importlib.util
 import json
 import os
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +21,6 @@ from typing import Any
 from porter_worker import runtime
 
 COMMIT = "0" * 40
-PARENT_DEATH_SIGNAL = 1
 ENVIRONMENT = {
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     # vLLM's init test patches the engine core, and the patch does not reach another process.
@@ -68,12 +64,6 @@ def link_files(source: Path, target: Path) -> None:
         if path.is_file() and not place.is_symlink():
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(path.resolve())
-
-
-def die_with_parent() -> None:
-    """A test that vLLM forks leads a process group of its own, which the end of the worker's group does not reach."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 class ForkedSkips:
@@ -219,7 +209,6 @@ def run(payload: dict[str, Any], suites: list[dict[str, Any]], lacking: list[str
     skips.watch(pytest.skip.Exception)
     note = f"; without the tree's conftest.py, which imports {', '.join(lacking)}" if lacking else ""
     outcomes = Outcomes(suites, skips, note, start)
-    os.register_at_fork(after_in_child=die_with_parent)
     os.chdir(root)
     options = [
         *("-c", str(root / "pyproject.toml") if payload["ini"] else os.devnull, f"--rootdir={root}", "-q"),

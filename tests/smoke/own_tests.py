@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-ARCHITECTURE = "SkylarkModel"
+ARCHITECTURE = "SkylarkVLForCausalLM"
 REPO = "org/skylark"
 REVISION = "1" * 40
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +19,10 @@ from porter.facts import infer
 from porter.hub import snapshot_of
 from porter.jsontypes import JSONObject
 from porter.process import WorkerSettings
-from porter.smoke.own_tests import KINDS, NEEDS_TRUST, NO_TREE, OwnTests, own_test_rungs, read_example
+from porter.smoke.own_tests import KINDS, NEEDS_TRUST, NO_TREE, OwnTests, own_rungs, own_test_rungs, read_example
 from porter.smoke.report import Rung
 from porter.smoke.rungs import OWN_RUNGS
+from porter.smoke.subject import SmokeOptions, Subject
 from porter.tiny.materialise import materialise
 from porter.tiny.model import tiny_model
 from porter.vllm_tree import locate
@@ -82,6 +83,16 @@ def test_tests_of_the_architecture_run_as_they_are(tmp_path: Path) -> None:
     assert listing(tmp_path / "tree") == before, "something was written into the tree"
     assert [event["rung"] for event in events if event.get("event") == "start"] == list(KINDS)
     assert rungs[0].seconds > 0, "starting pytest is the first rung's time"
+
+
+def test_the_ladder_says_where_the_tree_is(tmp_path: Path) -> None:
+    asked = subject(tmp_path)
+    port = Subject(infer(snapshot_of(str(EXAMPLE), revision=None, offline=True)))
+    names = ["config", "own-registry"]
+    rungs = own_rungs(port, settings(tmp_path), SmokeOptions(), asked.model, names)
+    assert [(rung.name, rung.status, rung.detail) for rung in rungs] == [("own-registry", "skipped", NO_TREE)]
+    rungs = own_rungs(replace(port, root=asked.root), settings(tmp_path), SmokeOptions(), asked.model, names)
+    assert [(rung.name, rung.status) for rung in rungs] == [("own-registry", "passed")]
 
 
 def test_a_wrong_entry_fails_the_registry_test_with_its_assertion(tmp_path: Path) -> None:
@@ -146,26 +157,34 @@ def test_a_crash_costs_the_rung_it_happens_in(tmp_path: Path) -> None:
     assert {rung.status for rung in rungs.values()} == {"passed"}
 
 
-def test_a_test_that_never_ends_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_end_of_the_worker_is_the_end_of_a_forked_test(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    asked = subject(
-        tmp_path, init_test(f"    open({str(pid_file)!r}, 'w').write(str(os.getpid()))\n    time.sleep(600)\n")
-    )
-    rungs = own_test_rungs(asked, replace(settings(tmp_path), timeout=4.0), ["own-init"])
-    assert rungs[0].status == "error" and "timed out" in rungs[0].detail
-    assert gone(int(pid_file.read_text()))
+    endless = f"    open({str(pid_file)!r}, 'w').write(str(os.getpid()))\n    time.sleep(600)\n"
+    asked = subject(tmp_path, init_test(endless))
+
+    def interrupt(event: JSONObject) -> None:
+        if event.get("stage") and until(lambda: pid_file.exists() and bool(pid_file.read_text())):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        own_test_rungs(asked, settings(tmp_path), ["own-init"], interrupt)
+    pid = int(pid_file.read_text())
+    assert until(lambda: not running(pid))
 
 
-def gone(pid: int) -> bool:
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        except OSError:
-            return True
-        if state in "ZX":
+def until(holds: Callable[[], bool]) -> bool:
+    for _ in range(500):
+        if holds():
             return True
         time.sleep(0.02)
     return False
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def test_what_cannot_run_says_why(tmp_path: Path) -> None:
