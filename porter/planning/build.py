@@ -10,7 +10,7 @@ from typing import Literal
 from porter.changes.manifest import build_manifest
 from porter.errors import Refused
 from porter.facts.reading import RepoReading, bounded
-from porter.families.base import Verdict
+from porter.families.base import ReadingLike, Verdict
 from porter.hub.snapshot import TensorInfo
 from porter.jsontypes import JSON
 from porter.planning.plan import OpenItem, Plan
@@ -82,7 +82,7 @@ def inferable(tensors: Sequence[TensorInfo], reading: RepoReading) -> tuple[Tens
     return tuple(sorted(kept, key=lambda tensor: _place(tensor.name, order)))
 
 
-def built_in_order(reading: RepoReading) -> tuple[str, ...]:
+def built_in_order(reading: ReadingLike) -> tuple[str, ...]:
     """The parameters that the repo's own code builds, in its order; a safetensors header is sorted by name.
 
     Where two tensors of one shape could change places, the order in which a block is built tells them apart.

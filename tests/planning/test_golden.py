@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from porter.facts import RepoReading
 from porter.families import FAMILIES
-from porter.planning import config_file, model_file
-from porter.planning.draft import draft_rules
-from porter.planning.render import render_python
 from tests.families.repos import EXAMPLE, needs_vllm, read, read_variant, tree
+from tests.llava import REPOS, write_repo
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "ports"
 NAMES = (
@@ -28,6 +27,9 @@ NAMES = (
     "snipe-internlm-tied",
     "godwit-one-linear",
     "heron-chat",
+    "dabchick-normed",
+    "whimbrel-full",
+    "smew-subclass",
 )
 VLLM_STYLE = """line-length = 88
 [lint]
@@ -40,13 +42,20 @@ pytestmark = [needs_vllm, pytest.mark.golden]
 
 
 def rendered(name: str, folder: Path) -> dict[str, str]:
-    reading = read(EXAMPLE) if name == EXAMPLE.name else read_variant(name, folder)
-    family = FAMILIES["internvl"]
-    spec = family.spec(family.match(reading, tree()), reading, tree(), rules=draft_rules(reading))
+    family = FAMILIES["llava" if name in REPOS else "internvl"]
+    reading = reading_of(name, folder)
+    match = family.match(reading, tree())
+    spec = family.spec(match, reading, tree(), rules=family.draft_rules(match, reading))
     return {
-        "modeling.py": render_python("model.py.j2", **model_file.context(spec, relative=False, own_config=True)),
-        "configuration.py": render_python("configuration.py.j2", **config_file.context(spec)),
+        "modeling.py": family.model_file(spec, relative=False, own_config=True),
+        "configuration.py": family.config_file(spec),
     }
+
+
+def reading_of(name: str, folder: Path) -> RepoReading:
+    if name in REPOS:
+        return read(write_repo(REPOS[name], folder))
+    return read(EXAMPLE) if name == EXAMPLE.name else read_variant(name, folder)
 
 
 @pytest.mark.parametrize("name", NAMES)

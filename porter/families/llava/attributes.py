@@ -10,6 +10,7 @@ from porter.families.internvl.judgement import Notes, blocked, differs
 from porter.families.internvl.sources import at, resolved, same
 from porter.families.llava.anchors import LlavaAnchors
 from porter.jsontypes import JSON
+from porter.source.values import Instance
 
 CANONICAL = {"vision_feature_layer": "select_layer", "image_token_index": "image_token_id"}
 """What the facts call an attribute."""
@@ -64,8 +65,19 @@ def _key(reading: ReadingLike, attribute: str, value: JSON) -> str | None:
     config = reading.snapshot.config()
     if attribute in config and same(config[attribute], value):
         return attribute
+    taken = _taken_from(reading, attribute)
+    if taken is not None and same(config.get(taken), value):
+        return taken
     for name in dict.fromkeys((CANONICAL.get(attribute, attribute), attribute)):
         source = resolved(reading, "model", name, value)
         if source is not None and source.kind == "config" and source.path and "." not in source.path:
             return source.path if same(at(config, source.path), value) else None
     return None
+
+
+def _taken_from(reading: ReadingLike, attribute: str) -> str | None:
+    """The top-level key from which the repo's own config class fills an attribute."""
+    held = reading.configs.code.config.value
+    found = held.attrs.get(attribute) if isinstance(held, Instance) else None
+    places = [item.where for item in found.src if item.file == "config.json"] if found is not None else []
+    return next((place for place in places if place in reading.snapshot.config()), None)

@@ -80,7 +80,32 @@ class Llava(Writing):
         return spec
 
     def draft_rules(self, match: Match, reading: ReadingLike) -> NameRules:
-        return draft_rules(reading, PLACES)
+        own = isinstance(match.judgement, Judgement) and bool(match.judgement.connector.code)
+        return draft(reading, own)
+
+
+def draft(reading: ReadingLike, own_connector: bool) -> NameRules:
+    """Renames from the facts alone; `own_connector`: its layers are those of a sequence, not the base's two."""
+    rules = draft_rules(reading, PLACES)
+    place, renames = f"{PLACES['connector']}.", dict(rules.prefix)
+    linears = [old for old, new in renames.items() if new and new.startswith(place) and new != place]
+    if not own_connector:
+        renames.update({old: f"{place}linear_{index}." for index, old in enumerate(linears, 1)})
+        same = [old for old in linears if old.endswith(f".{str(renames[old]).removeprefix(place)}")]
+        renames = {old: new for old, new in renames.items() if old not in same}
+    return replace(rules, prefix={**renames, **_language(reading)})
+
+
+def _language(reading: ReadingLike) -> dict[str, str | None]:
+    """A decoder whose head stands outside of it, by the names that are stored, or that the code builds."""
+    from porter.planning.build import built_in_order
+
+    prefixes = reading.facts.value("weight_prefixes")
+    prefix = prefixes.get("language_model") if isinstance(prefixes, dict) else None
+    names = [tensor.name for tensor in reading.snapshot.tensors.tensors] or list(built_in_order(reading))
+    if not prefix or "lm_head.weight" not in names or any(name.startswith(f"{prefix}.model.") for name in names):
+        return {}
+    return {f"{prefix}.": "language_model.model.", "lm_head.": "language_model.lm_head."}
 
 
 def _spec(family: str, judged: Judgement, reading: ReadingLike, rules: NameRules) -> LlavaSpec:

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: Copyright contributors to the vLLM project
+
+from typing import Any
+
+from transformers import LlavaConfig
+
+NAMES = {
+    "eye_config": "vision_config",
+    "mind_config": "text_config",
+    "picture_token": "image_token_index",
+    "eye_layer": "vision_feature_layer",
+}
+
+
+class SmewConfig(LlavaConfig):
+    model_type = "smew_vl"
+
+    def __init__(self, **kwargs: Any) -> None:
+        values = {NAMES.get(key, key): value for key, value in kwargs.items()}
+        super().__init__(
+            **{
+                "projector_hidden_act": "gelu",
+                "multimodal_projector_bias": True,
+                "vision_feature_select_strategy": "default",
+                **values,
+            }
+        )
