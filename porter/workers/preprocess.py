@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-REMOTE = "transformers_modules"
+from porter_worker.standin_packages import REMOTE, with_stubs
+
 IMAGE_NAMES = ("image", "img", "image_file", "image_path", "pil_image", "images")
 SIZE_NAMES = ("input_size", "image_size", "size", "img_size", "tile_size")
 PIXEL_NAMES = ("pixel_values", "images", "image", "pixel_values_flat", "pixel_values_images", "image_tensor")
@@ -60,14 +61,17 @@ def auto_map_entry(folder: Path, key: str) -> str | None:
     return None
 
 
-def ways(folder: Path, facts: dict[str, Any], *, trust: bool) -> Iterator[tuple[str, Way]]:
-    """(where it comes from, how), the repo's own code first; `rewritten from facts` is the last."""
+def ways(folder: Path, facts: dict[str, Any], used: list[str], *, trust: bool) -> Iterator[tuple[str, Way]]:
+    """(where it comes from, how), the repo's own code first; `rewritten from facts` is the last.
+
+    What had to be replaced for it is told in `used`.
+    """
     entry = auto_map_entry(folder, "AutoProcessor") if trust else None
     if entry:
-        yield f"processor {entry}", _lazy(lambda: _processor(folder, trust))
+        yield f"processor {entry}", _lazy(lambda: with_stubs(lambda: _processor(folder, trust), used))
     entry = auto_map_entry(folder, "AutoImageProcessor") if trust else None
     if entry:
-        yield f"image processor {entry}", _lazy(lambda: _image_processor(folder, entry))
+        yield f"image processor {entry}", _lazy(lambda: with_stubs(lambda: _image_processor(folder, entry), used))
     elif facts.get("native"):
         yield "processor of transformers", _lazy(lambda: _processor(folder, trust))
     yield from _code_ways(facts)

@@ -170,7 +170,7 @@ class Reference:
         """Inputs by the first way that works; that way is kept."""
         if self.way is not None:
             return self.way(prompt, pictures)
-        for source, way in preprocess.ways(self.folder, self.facts, trust=self.trust):
+        for source, way in preprocess.ways(self.folder, self.facts, self.used, trust=self.trust):
             try:
                 made = way(prompt, pictures)
             except Exception as error:

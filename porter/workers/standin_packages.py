@@ -14,9 +14,11 @@ import types
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from porter_worker import moved_names
+
 Result = TypeVar("Result")
 REMOTE = "transformers_modules"
-MAX_STUBS = 12
+MOST = 24
 _importing: list[str] = []
 
 
@@ -78,28 +80,39 @@ class StubFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def with_stubs(load: Callable[[], Result], used: list[str]) -> Result:
-    """Run `load`; each package that it cannot import is replaced by a stand-in, one after the other.
+    """Run `load`; what it cannot import is replaced, one after the other: packages by stand-ins, moved names.
 
     Packages that the code imports inside try/except stay missing, as they would be.
     """
-    finder = StubFinder()
-    sys.meta_path.append(finder)
+    finder = next((one for one in sys.meta_path if isinstance(one, StubFinder)), None) or StubFinder()
+    if finder not in sys.meta_path:
+        sys.meta_path.append(finder)
+    known = set(sys.modules)
     _importing.append("")
     try:
-        for _ in range(MAX_STUBS):
+        for _ in range(MOST):
             try:
                 return load()
-            except ModuleNotFoundError as error:
-                package = (error.name or "").partition(".")[0]
-                if not package or package in finder.names or package in sys.modules or package == REMOTE:
+            except ImportError as error:
+                if not (_stood_in(error, finder, used) or moved_names.restored(error, used)):
                     raise
-                finder.names.add(package)
-                used.append(f"stand-in for the missing package {package}")
-                for name in [name for name in sys.modules if name.partition(".")[0] == REMOTE]:
+                for name in [name for name in sys.modules if name.partition(".")[0] == REMOTE and name not in known]:
                     del sys.modules[name]
         return load()
     finally:
         _importing.pop()
+
+
+def _stood_in(error: ImportError, finder: StubFinder, used: list[str]) -> bool:
+    """Whether a package that is not there has a stand-in now."""
+    package = (error.name or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or not package:
+        return False
+    if package in finder.names or package in sys.modules or package == REMOTE:
+        return False
+    finder.names.add(package)
+    used.append(f"stand-in for the missing package {package}")
+    return True
 
 
 def skip_import_check() -> None:
