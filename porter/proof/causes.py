@@ -11,6 +11,8 @@ from porter.jsontypes import JSON
 from porter.proof.stages import STAGES, Inside, Place, Stage
 
 MOST = 3
+TINY_TILE = "tiny_tokens_per_tile"
+"""Among the facts: tokens of one tile in the model that was compared."""
 Spot = Literal["norm", "conv", "linear", "attention", "activation", "residual", "between", ""]
 ATTENTION_WORDS = ("attn", "attention")
 FUSED_WORDS = ("qkv", "in_proj", "wqkv", "query_key_value")
@@ -82,7 +84,7 @@ def any_case(_: Case) -> bool:
 
 def whole_tiles(case: Case) -> bool:
     """The numbers of prompt tokens are whole tiles apart."""
-    tile = case.facts.get("tokens_per_tile")
+    tile = case.facts.get(TINY_TILE) or case.facts.get("tokens_per_tile")
     return case.rows is not None and isinstance(tile, int) and tile > 1 and (case.rows[0] - case.rows[1]) % tile == 0
 
 

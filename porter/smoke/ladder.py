@@ -13,6 +13,7 @@ from porter.errors import WorkerError
 from porter.facts.reading import RepoReading
 from porter.jsontypes import JSON, JSONObject
 from porter.process import REMOTE_CODE_LIMITS, WorkerSettings, run_worker
+from porter.proof.causes import TINY_TILE
 from porter.proof.compare import NEVER_PROVEN, Parity, Row, judge
 from porter.smoke.engine import EngineRun, dicts, placeholder
 from porter.smoke.fitting import Fitting, fitting
@@ -177,7 +178,7 @@ class _Run:
             not_proven=more,
             reference=parts,
             places=dicts(compared.get("places")),
-            facts=plain_facts(self.subject.reading.facts),
+            facts={**plain_facts(self.subject.reading.facts), TINY_TILE: self.model.tokens_per_tile},
         )
         return replace(found, prompts=shown(cast("list[JSONObject]", self.prompts)))
 

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 LARGEST = 8_000_000
-"""Elements of one array; larger ones (logits of a full vocabulary) are not kept."""
-PARTS = ("tower", "connector", "language_model")
+"""Elements of one array; larger ones are not kept."""
 
 
 def file_of(side: str, name: str) -> str:
@@ -41,13 +40,23 @@ def under(path: str, parent: str | None) -> bool:
 def layout_of(model: Any, facts: dict[str, Any]) -> dict[str, Any]:
     """Where the parts of the reference stand, their blocks, and every module that holds parameters of its own."""
     parts = {name: _part(model, found) for name, found in _stated(facts).items()}
+    vocabulary = _vocabulary(model)
     leaves = {
         path: type(module).__name__
         for path, module in model.named_modules()
-        if path and next(module.parameters(recurse=False), None) is not None
+        if path
+        and (own := next(module.parameters(recurse=False), None)) is not None
+        and tuple(own.shape[:1]) != (vocabulary,)
     }
     blocks = {name: _blocks(model, parts[name]) for name in ("tower", "language_model")}
     return {"parts": parts, "blocks": blocks, "leaves": leaves}
+
+
+def _vocabulary(model: Any) -> int:
+    """Rows of the input embeddings: modules of that size make logits, which are compared as answers."""
+    with contextlib.suppress(Exception):
+        return len(model.get_input_embeddings().weight)
+    return -1
 
 
 def _stated(facts: dict[str, Any]) -> dict[str, Any]:
@@ -64,12 +73,13 @@ def _part(model: Any, stated: Any) -> str | None:
 
 
 def _blocks(model: Any, part: str | None) -> list[str]:
-    """The longest list of modules of a part: its layers."""
+    """The longest list of modules of one class in a part: its layers."""
     from torch import nn
 
     found: list[str] = []
     for name, module in submodule(model, part).named_modules() if part else ():
-        if isinstance(module, nn.ModuleList) and len(module) > len(found):
+        listed = isinstance(module, (nn.ModuleList, nn.Sequential)) and len({type(item) for item in module}) == 1
+        if listed and len(module) > len(found):
             path = f"{part}.{name}" if name else str(part)
             found = [f"{path}.{index}" for index in range(len(module))]
     return found
