@@ -276,9 +276,10 @@ def _plain_bytes(path: Path, start: int = 0, most: int = -1) -> bytes:
         opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
         return b""
-    with open(opened, "rb") as stream:  # noqa: PTH123
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            return b""
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        return b""
+    with os.fdopen(opened, "rb") as stream:
         stream.seek(start)
         return stream.read(most)
 

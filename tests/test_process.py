@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 import porter.process
 from porter.errors import WorkerError
 from porter.jsontypes import JSONObject
-from porter.process import Limits, WorkerSettings, last_log_line, plugin_path, run_worker
+from porter.process import REMOTE_CODE_LIMITS, Limits, WorkerSettings, last_log_line, plugin_path, run_worker
 
 Run = Callable[..., JSONObject]
 
@@ -151,6 +152,18 @@ def test_children_left_behind_by_an_answered_job_are_ended(run: Run) -> None:
     assert wait_for(lambda: group_is_gone(int(str(answer["group"]))))
 
 
+def test_a_child_that_left_the_group_is_ended_too(run: Run) -> None:
+    answer = run(
+        """
+        import subprocess
+        def job(payload):
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], preexec_fn=os.setpgrp)
+            return {"group": child.pid}
+        """
+    )
+    assert wait_for(lambda: group_is_gone(int(str(answer["group"]))))
+
+
 def test_spawned_children_import_the_job(run: Run) -> None:
     answer = run(
         """
@@ -167,6 +180,86 @@ def test_spawned_children_import_the_job(run: Run) -> None:
 def test_limits_bind(run: Run) -> None:
     with pytest.raises(WorkerError, match="MemoryError"):
         run("def job(payload): return {'n': len(bytearray(8 << 30))}", limits=Limits(address_space=2 << 30))
+
+
+def contained(run: Run, body: str, part: str) -> JSONObject:
+    """Runs a job as the repo's code is run; skipped where the system cannot contain that part."""
+    held = run("def job(payload): return {}", limits=REMOTE_CODE_LIMITS)["contained"]
+    assert isinstance(held, dict)
+    if str(held[part]).startswith("not contained"):
+        pytest.skip(f"{part}: {held[part]}")
+    return run(body, limits=REMOTE_CODE_LIMITS)
+
+
+@pytest.mark.parametrize("levels", [0, 1, 2, 3])
+def test_what_a_system_refuses_is_said_and_costs_nothing_else(run: Run, levels: int) -> None:
+    body = f"""
+        from porter_worker import isolation
+        isolation.LEVELS = isolation.LEVELS[{levels}:]
+        def job(payload):
+            open("mine", "w").write("x")
+            return {{"sum": 1 + 1}}
+        """
+    answer = run(body, limits=REMOTE_CODE_LIMITS)
+    held = answer["contained"]
+    assert answer["sum"] == 2 and isinstance(held, dict)
+    lost = {name for name, words in held.items() if str(words).startswith("not contained")}
+    assert lost >= [set(), {"files"}, {"files", "processes"}, {"files", "processes", "network"}][levels]
+
+
+def test_signals_reach_no_foreign_process(run: Run) -> None:
+    with pytest.raises(WorkerError, match="ProcessLookupError"):
+        contained(run, "def job(payload): os.kill(-1, 9)", "processes")
+
+
+def test_a_fork_bomb_is_bounded(run: Run) -> None:
+    body = """
+        def job(payload):
+            while True:
+                if os.fork() == 0: time.sleep(600)
+        """
+    with pytest.raises(WorkerError, match="more than 256 processes"):
+        contained(run, body, "files")
+
+
+def test_rights_cannot_be_had_back(run: Run) -> None:
+    body = """
+        import ctypes
+        def job(payload):
+            libc = ctypes.CDLL(None)
+            mounted = libc.mount(b"none", b"/", None, 32 | 4096, None)
+            with open("/proc/self/status") as stream:
+                rights = [line.split()[1] for line in stream if line.startswith("CapEff")]
+            return {"mounted": mounted, "rights": int(rights[0], 16), "uid": os.getuid()}
+        """
+    answer = contained(run, body, "files")
+    assert (answer["mounted"], answer["rights"], answer["uid"]) == (-1, 0, os.getuid())
+
+
+def test_events_of_contained_code_buy_no_time(run: Run) -> None:
+    body = """
+        def job(payload):
+            while True:
+                event({"still": "here"})
+                time.sleep(0.05)
+        """
+    with pytest.raises(WorkerError, match="timed out after 2s"):
+        run(body, limits=REMOTE_CODE_LIMITS, timeout=2.0)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "os.mkfifo(sys.argv[2])",
+        "os.symlink('/etc/hostname', sys.argv[2])",
+        "os.mkdir(sys.argv[2])",
+        "open(sys.argv[2], 'w').write('[' * 100000)",
+        "open(sys.argv[2], 'wb').write(bytes(range(128, 256)))",
+    ],
+)
+def test_an_answer_that_is_no_plain_file_of_json_is_none(run: Run, lines: str) -> None:
+    with pytest.raises(WorkerError, match=r"gave no answer \(exit code 0\)|gave an answer that is not"):
+        run(f"def job(payload):\n    {lines}\n    os._exit(0)", limits=REMOTE_CODE_LIMITS, timeout=10.0)
 
 
 def test_interpreter_that_is_not_there(run: Run) -> None:
