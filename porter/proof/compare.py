@@ -11,7 +11,7 @@ from typing import Literal
 
 from porter.jsontypes import JSON, JSONObject
 from porter.proof.causes import causes
-from porter.proof.stages import Place, Stage, earliest, first_difference, stages_of, summary
+from porter.proof.stages import Place, Shape, Stage, earliest, first_difference, shapes_of, stages_of, summary
 
 TOLERANCE = 3e-5
 """Largest difference of a logprob (absolute) and of image embeddings (relative): float32 rounding stays below it."""
@@ -32,6 +32,7 @@ class Row:
     embed_diff: float | None
     ids: tuple[int, int] | None = None
     has_embeds: tuple[bool, bool] = (False, False)
+    embed_shapes: tuple[Shape | None, Shape | None] = (None, None)
 
     @classmethod
     def from_json(cls, row: JSONObject) -> Row:
@@ -47,6 +48,7 @@ class Row:
             embed_diff=_float(row.get("embed_diff")),
             ids=(lengths[0], lengths[1]) if len(lengths) == 2 else None,
             has_embeds=(known[0], known[1]),
+            embed_shapes=shapes_of(row.get("embed_shapes")),
         )
 
 
@@ -179,10 +181,11 @@ def traced(rows: Sequence[Row], places: Sequence[JSONObject]) -> list[list[Stage
 
 
 def _way(row: Row, between: Sequence[Place]) -> list[Place]:
-    seen = ((), ()) if row.ids_equal is not None else (None, None)
-    ids = Place("prompt", "out", "ids", shapes=seen, rel_diff=0.0 if row.ids_equal else None, signs=_lengths(row))
-    features = Place("features", "out", "features", shapes=((), ()) if all(row.has_embeds) else (None, None))
-    features = replace(features, rel_diff=row.embed_diff, tolerance=TOLERANCE)
+    seen: tuple[Shape | None, Shape | None] = ((), ()) if row.ids_equal is not None else (None, None)
+    lengths = ((row.ids[0],), (row.ids[1],)) if row.ids else seen
+    ids = Place("prompt", "out", "ids", shapes=lengths, rel_diff=0.0 if row.ids_equal else None, signs=_lengths(row))
+    known = row.embed_shapes if None not in row.embed_shapes or not all(row.has_embeds) else ((), ())
+    features = Place("features", "out", "features", shapes=known, rel_diff=row.embed_diff, tolerance=TOLERANCE)
     logits = Place("logits", "out", "logits", shapes=seen if row.ids_equal else (None, None), tolerance=TOLERANCE)
     signs: dict[str, JSON] = {"nan": True} if row.max_logprob_diff is None else {}
     logits = replace(logits, rel_diff=row.max_logprob_diff, max_diff=row.max_logprob_diff, signs=signs)

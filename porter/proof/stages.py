@@ -45,8 +45,7 @@ class Place:
 
     @classmethod
     def from_json(cls, row: JSONObject) -> Place:
-        shapes, signs = row.get("shapes"), row.get("signs")
-        known = [_shape(item) for item in shapes] if isinstance(shapes, list) and len(shapes) == 2 else [None, None]
+        signs = row.get("signs")
         return cls(
             path=str(row.get("path")),
             side=str(row.get("side")),
@@ -56,7 +55,7 @@ class Place:
             blocks=_int(row.get("of")),
             whole=row.get("whole") is True,
             kind=str(row.get("kind") or ""),
-            shapes=(known[0], known[1]),
+            shapes=shapes_of(row.get("shapes")),
             max_diff=_float(row.get("max_diff")),
             rel_diff=_float(row.get("rel_diff")),
             signs=signs if isinstance(signs, dict) else None,
@@ -252,6 +251,12 @@ def summary(stages: Iterable[Stage]) -> list[Stage]:
 def _badness(stage: Stage) -> tuple[int, float]:
     rank: Mapping[Status, int] = {"not seen": 0, "equal": 1, "differs": 2}
     return rank[stage.status], stage.rel_diff if stage.rel_diff is not None else float("inf")
+
+
+def shapes_of(value: JSON) -> tuple[Shape | None, Shape | None]:
+    """The shapes on both sides; None where there is nothing."""
+    known = [_shape(item) for item in value] if isinstance(value, list) and len(value) == 2 else [None, None]
+    return known[0], known[1]
 
 
 def _shape(value: JSON) -> Shape | None:

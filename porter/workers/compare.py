@@ -61,6 +61,7 @@ def compare_prompt(name: str, reference: Any, engine: Any) -> dict[str, Any]:
         "max_logprob_diff": logprob_diff(left["logprobs"], right["logprobs"], steps) if ids_equal else None,
         "embed_diff": embed_diff(*embeds),
         "has_embeds": [value is not None for value in embeds],
+        "embed_shapes": [None if value is None else list(value.shape) for value in embeds],
         "steps": steps,
         "ids": [len(left["ids"]), len(right["ids"])],
     }
