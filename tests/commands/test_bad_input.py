@@ -100,6 +100,22 @@ def unknown_rung(tmp: Path) -> list[str]:
     return ["smoke-test", "--rungs", "moon"]
 
 
+def unknown_device(tmp: Path) -> list[str]:
+    return ["smoke-test", "--device", "tpu"]
+
+
+def unknown_weights(tmp: Path) -> list[str]:
+    return ["smoke-test", "--weights", "huge"]
+
+
+def no_processes(tmp: Path) -> list[str]:
+    return ["smoke-test", "--tp", "0"]
+
+
+def unknown_executor(tmp: Path) -> list[str]:
+    return ["smoke-test", "--distributed-executor-backend", "mpi"]
+
+
 def native_without_repo(tmp: Path) -> list[str]:
     return ["check-weights", "--native"]
 
@@ -121,6 +137,10 @@ CASES: Mapping[Callable[[Path], list[str]], tuple[int, str]] = {
     save_facts_nowhere: (2, "--save-facts"),
     port_that_is_none: (1, "no port"),
     unknown_rung: (2, "moon"),
+    unknown_device: (2, "--device"),
+    unknown_weights: (2, "--weights"),
+    no_processes: (2, "--tp"),
+    unknown_executor: (2, "--distributed-executor-backend"),
     native_without_repo: (2, "--repo"),
 }
 
