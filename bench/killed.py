@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 ROUNDS = 20
-LONGEST = 25.0
+LONGEST = 40.0
 """Seconds: the ladder of the example takes about this long on two cores."""
 
 
