@@ -9,7 +9,7 @@ from porter.facts.configs import Configs, Found, evidence, found_from
 from porter.facts.model import Confidence, Fact
 from porter.facts.synonyms import RESAMPLING
 from porter.facts.syntax import called
-from porter.facts.tiling import filtered_grids, tiling_bounds
+from porter.facts.tiling import filtered_grids, other_choice, tiling_bounds
 from porter.jsontypes import JSON
 from porter.source.codebase import snippet, where
 from porter.source.interpreter import Frame
@@ -158,9 +158,9 @@ def scheme_fact(configs: Configs) -> Fact:
 
 def _cut(configs: Configs, place: Src) -> Fact:
     """Crops by a choice among grids; crops by any other rule are no known scheme."""
-    filtered = filtered_grids(configs)
+    filtered = filtered_grids(configs) or other_choice(configs)
     if filtered is not None:
-        note = "grids of tiles are chosen by a rule of its own"
+        note = "the grid of tiles is chosen by a rule of its own"
         return Fact("resize_scheme", None, Confidence.UNKNOWN, evidence((filtered,)), note=note)
     name, words = "resize_scheme", ("aspect_ratio", "target_ratios", "aspect_ratios")
     if tiling_bounds(configs) or any(configs.speaks_of(word) for word in words):

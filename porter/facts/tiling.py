@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from porter.facts.callers import functions, value_inside
 from porter.facts.code import methods
 from porter.facts.configs import Configs, Found
+from porter.facts.syntax import called
 from porter.source.codebase import snippet, where
 from porter.source.interpreter import Stop
 from porter.source.values import Function, Src, Val, plain
 from porter.source.walking import nodes
 
 MOST_TILES = 512
+HALF = 0.5
 LOWER = {
     ast.LtE: "max_dynamic_patch",
     ast.Lt: "max_dynamic_patch",
@@ -47,6 +49,34 @@ def filtered_grids(configs: Configs) -> Src | None:
                 if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Mod):
                     return Src(function.file, where(inner), snippet(tests[0]))
     return None
+
+
+def other_choice(configs: Configs) -> Src | None:
+    """Where a grid is chosen by another rule than the closest aspect, of equals the larger where the image covers over
+    half of it."""
+    for function in _functions(configs):
+        aspects = [node for node in nodes(function.node) if _aspect(node)]
+        gap = any(called(node) == "abs" for node in nodes(function.node))
+        half = any(isinstance(node, ast.Constant) and node.value == HALF for node in nodes(function.node))
+        if aspects and not (gap and half):
+            return Src(function.file, where(aspects[0]), snippet(aspects[0]))
+    return None
+
+
+def _aspect(node: ast.AST) -> bool:
+    """`grid[0] / grid[1]`."""
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Div):
+        return False
+    left, right = _side(node.left), _side(node.right)
+    return left is not None and right is not None and left[0] == right[0] and left[1] != right[1]
+
+
+def _side(node: ast.expr) -> tuple[str, int] | None:
+    """(grid, 0 or 1) of `grid[0]` or `grid[1]`."""
+    index = node.slice if isinstance(node, ast.Subscript) else None
+    if not isinstance(node, ast.Subscript) or not isinstance(index, ast.Constant) or not isinstance(index.value, int):
+        return None
+    return (ast.dump(node.value), index.value) if index.value in (0, 1) else None
 
 
 def _counts_tiles(found: dict[str, Found]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Mapping, Sequence
 
 from porter.jsontypes import JSON
@@ -43,7 +44,25 @@ def bracketed(indent: int, head: str, items: Sequence[str], tail: str, *, explod
     middle = inner + ", ".join(items)
     if not explode and len(middle) <= WIDTH:
         return f"{pad}{head}\n{middle}\n{pad}{tail}"
-    return "\n".join([pad + head, *(f"{_reindented(item, inner)}," for item in items), pad + tail])
+    lines = [_wrapped(item, indent + 4) for item in items]
+    return "\n".join([pad + head, *(f"{_reindented(item, inner)}," for item in lines), pad + tail])
+
+
+def _wrapped(item: str, indent: int) -> str:
+    """An item that is a call too long for its line, with its arguments broken; any other as it is."""
+    if "\n" in item or indent + len(item) + 1 <= WIDTH:
+        return item
+    try:
+        node = ast.parse(item, mode="eval").body
+    except SyntaxError:
+        return item
+    if not isinstance(node, ast.Call) or item.find("(") != len(ast.unparse(node.func)):
+        return item
+    arguments = [str(ast.get_source_segment(item, part)) for part in (*node.args, *node.keywords)]
+    head, middle = item[: item.index("(") + 1], " " * (indent + 4) + ", ".join(arguments)
+    if len(middle) <= WIDTH:
+        return f"{head}\n{middle}\n{' ' * indent})"
+    return bracketed(indent, head, arguments, ")", explode=True).lstrip()
 
 
 def _reindented(item: str, pad: str) -> str:

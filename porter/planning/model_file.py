@@ -47,7 +47,7 @@ def _section(module: str) -> int:
         return 3
     if module.startswith("vllm"):
         return 2
-    return 0 if module.partition(".")[0] in ("collections", "typing") else 1
+    return 0 if module.partition(".")[0] in ("collections", "functools", "typing") else 1
 
 
 def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, Any]:
@@ -209,7 +209,12 @@ def _base_imports(spec: PortSpec, imports: Imports) -> None:
 def _pixel_imports(spec: PortSpec, imports: Imports) -> None:
     if spec.pixels is None:
         return
-    imports.plain.update({"torch", "torchvision.transforms as T"})
+    imports.plain.add("torch")
+    imports.add("functools", "partial")
+    made = "to_tensor" if spec.pixels.rescale else "pil_to_tensor"
+    imports.add("torchvision.transforms.functional", made)
+    if spec.pixels.mean:
+        imports.add("torchvision.transforms", "Normalize")
     imports.add("PIL", "Image")
     imports.add("vllm.multimodal.image", "convert_image_mode")
     tiles = "calculate_internvl_targets" if spec.pixels.resample != PILS_OWN else "dynamic_preprocess_internvl"

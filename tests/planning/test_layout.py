@@ -51,3 +51,13 @@ def test_a_short_call_stays_on_one_line_and_a_long_one_ends_with_a_comma() -> No
 def test_imports_are_ordered_by_kind_and_module() -> None:
     found = layout.imports({"b": ["z", "CONST", "Class"], ".a": ["y"]}, ["torch"])
     assert found == "import torch\nfrom b import CONST, Class, z\nfrom .a import y"
+
+
+def test_a_long_item_that_is_a_call_is_broken_as_ruff_does() -> None:
+    wide = "nn.Linear(config.text_config.intermediate_size, llm_hidden_size, bias=False)"
+    broken = layout.exploded(8, "return nn.Sequential", [wide, "nn.GELU()"])
+    assert broken.splitlines()[1:4] == [
+        "            nn.Linear(",
+        "                config.text_config.intermediate_size, llm_hidden_size, bias=False",
+        "            ),",
+    ]

@@ -57,14 +57,16 @@ def judge_tokens(reading: ReadingLike, anchors: Anchors) -> tuple[dict[str, str]
 def judge_tags(reading: ReadingLike, anchors: Anchors) -> tuple[TagSpec | None, Notes]:
     """Tags before tiles; any other token that code puts between the parts of an image is none that the base writes."""
     fact = reading.facts["image_separators"]
-    listed = fact.value if isinstance(fact.value, list) and fact.confidence in SEEN else []
-    rows = {str(row.get("role")): row for row in listed if isinstance(row, dict)}
+    around = {reading.facts.value(name) for name in (*TOKEN_FACTS.values(), "image_placeholder")}
+    found = fact.value if isinstance(fact.value, list) and fact.confidence in SEEN else []
+    listed = [row for row in found if isinstance(row, dict) and row.get("token") not in around]
+    rows = {str(row.get("role")): row for row in listed}
     if not rows:
         return None, Notes()
     tile, overview = rows.pop("tile", {}), rows.pop("global", {})
     tag, first = tile.get("token"), tile.get("first")
     if rows or not isinstance(tag, str) or NUMBER not in tag or not isinstance(first, int):
-        shown = ", ".join(str(row.get("token")) for row in listed if isinstance(row, dict))
+        shown = ", ".join(str(row.get("token")) for row in listed)
         return None, blocked("image separators", f"the base writes nothing between the tiles of an image: {shown}")
     if anchors.processor.image_text_hook != TAG_HOOK:
         return None, blocked("image separators", f"{anchors.processor.processor} has no get_image_repl{TAG_HOOK}")

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: Copyright contributors to the vLLM project
 
+from functools import partial
+
 import torch
 import torch.nn as nn
-import torchvision.transforms as T
 from PIL import Image
+from torchvision.transforms import Normalize
+from torchvision.transforms.functional import to_tensor
 from transformers import PreTrainedConfig
 
 from vllm.model_executor.layers.quantization import QuantizationConfig
@@ -43,26 +46,20 @@ class CurlewImageProcessor(InternVLImageProcessor):
             use_thumbnail=False,
         )
         target_ratios = get_internvl_target_ratios(min_num, max_num)
-        transform = T.Compose(
-            [
-                T.ToTensor(),
-                T.Normalize(
-                    mean=(0.48145466, 0.4578275, 0.40821073),
-                    std=(0.26862954, 0.26130258, 0.27577711),
-                ),
-            ]
+        cut = partial(self._cut, target_ratios=target_ratios)
+        images = [convert_image_mode(image, "RGB") for image in images]
+        normalize = Normalize(
+            mean=(0.48145466, 0.4578275, 0.40821073),
+            std=(0.26862954, 0.26130258, 0.27577711),
         )
         return [
-            torch.stack(
-                [transform(tile) for tile in self._get_tiles(image, target_ratios)]
-            )
+            normalize(torch.stack([to_tensor(tile) for tile in cut(image)]))
             for image in images
         ]
 
-    def _get_tiles(
+    def _cut(
         self, image: Image.Image, target_ratios: list[tuple[int, int]]
     ) -> list[Image.Image]:
-        image = convert_image_mode(image, "RGB")
         size = self.image_size
         _, width, height = calculate_internvl_targets(
             orig_width=image.width,

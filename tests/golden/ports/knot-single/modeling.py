@@ -2,11 +2,13 @@
 # SPDX-FileCopyrightText: Copyright contributors to the vLLM project
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 import torch.nn as nn
-import torchvision.transforms as T
 from PIL import Image
+from torchvision.transforms import Normalize
+from torchvision.transforms.functional import to_tensor
 from transformers import PreTrainedConfig
 
 from vllm.model_executor.models.internvl import (
@@ -46,26 +48,17 @@ class KnotVLImageProcessor(InternVLImageProcessor):
             use_thumbnail=False,
         )
         target_ratios = get_internvl_target_ratios(min_num, max_num)
-        transform = T.Compose(
-            [
-                T.ToTensor(),
-                T.Normalize(
-                    mean=(0.5, 0.5, 0.5),
-                    std=(0.5, 0.5, 0.5),
-                ),
-            ]
-        )
+        cut = partial(self._cut, target_ratios=target_ratios)
+        images = [convert_image_mode(image, "RGB") for image in images]
+        normalize = Normalize(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
         return [
-            torch.stack(
-                [transform(tile) for tile in self._get_tiles(image, target_ratios)]
-            )
+            normalize(torch.stack([to_tensor(tile) for tile in cut(image)]))
             for image in images
         ]
 
-    def _get_tiles(
+    def _cut(
         self, image: Image.Image, target_ratios: list[tuple[int, int]]
     ) -> list[Image.Image]:
-        image = convert_image_mode(image, "RGB")
         size = self.image_size
         _, width, height = calculate_internvl_targets(
             orig_width=image.width,

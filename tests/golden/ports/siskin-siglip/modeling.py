@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: Copyright contributors to the vLLM project
 
+from functools import partial
+
 import torch
 import torch.nn as nn
-import torchvision.transforms as T
 from PIL import Image
+from torchvision.transforms import Normalize
+from torchvision.transforms.functional import to_tensor
 from transformers import PreTrainedConfig
 
 from vllm.model_executor.layers.quantization import QuantizationConfig
@@ -44,31 +47,18 @@ class SiskinImageProcessor(InternVLImageProcessor):
             use_thumbnail=False,
         )
         target_ratios = get_internvl_target_ratios(min_num, max_num)
-        transform = T.Compose(
-            [
-                T.ToTensor(),
-                T.Normalize(
-                    mean=(0.5, 0.5, 0.5),
-                    std=(0.5, 0.5, 0.5),
-                ),
-            ]
-        )
-        return [
-            torch.stack(
-                [transform(tile) for tile in self._get_tiles(image, target_ratios)]
-            )
-            for image in images
-        ]
-
-    def _get_tiles(
-        self, image: Image.Image, target_ratios: list[tuple[int, int]]
-    ) -> list[Image.Image]:
-        return dynamic_preprocess_internvl(
-            convert_image_mode(image, "RGB"),
+        cut = partial(
+            dynamic_preprocess_internvl,
             target_ratios=target_ratios,
             image_size=self.image_size,
             use_thumbnail=self.use_thumbnail,
         )
+        images = [convert_image_mode(image, "RGB") for image in images]
+        normalize = Normalize(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+        return [
+            normalize(torch.stack([to_tensor(tile) for tile in cut(image)]))
+            for image in images
+        ]
 
 
 class SiskinProcessingInfo(BaseInternVLProcessingInfo):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: Copyright contributors to the vLLM project
 
+from functools import partial
+
 import torch
-import torchvision.transforms as T
 from PIL import Image
+from torchvision.transforms.functional import to_tensor
 
 from vllm.config import VllmConfig
 from vllm.model_executor.models.internvl import (
@@ -40,23 +42,16 @@ class SkylarkVLImageProcessor(InternVLImageProcessor):
             use_thumbnail=False,
         )
         target_ratios = get_internvl_target_ratios(min_num, max_num)
-        transform = T.ToTensor()
-        return [
-            torch.stack(
-                [transform(tile) for tile in self._get_tiles(image, target_ratios)]
-            )
-            for image in images
-        ]
-
-    def _get_tiles(
-        self, image: Image.Image, target_ratios: list[tuple[int, int]]
-    ) -> list[Image.Image]:
-        return dynamic_preprocess_internvl(
-            convert_image_mode(image, "RGB"),
+        cut = partial(
+            dynamic_preprocess_internvl,
             target_ratios=target_ratios,
             image_size=self.image_size,
             use_thumbnail=self.use_thumbnail,
         )
+        images = [convert_image_mode(image, "RGB") for image in images]
+        return [
+            torch.stack([to_tensor(tile) for tile in cut(image)]) for image in images
+        ]
 
 
 class SkylarkVLProcessingInfo(BaseInternVLProcessingInfo):
