@@ -11,6 +11,8 @@ from porter.jsontypes import JSON
 from porter.proof.stages import STAGES, Inside, Place, Stage
 
 MOST = 3
+FAR = 20.0
+"""Relative: no mean and no std is that far from another one."""
 TINY_TILE = "tiny_tokens_per_tile"
 """Among the facts: tokens of one tile in the model that was compared."""
 Spot = Literal["norm", "conv", "linear", "attention", "activation", "residual", "between", ""]
@@ -100,6 +102,10 @@ def lost_bias(case: Case) -> bool:
     return case.spot == "linear" and bool(case.sign("shift"))
 
 
+def far_off(case: Case) -> bool:
+    return (case.stage.rel_diff or 0.0) > FAR
+
+
 def resampled(case: Case) -> bool:
     return case.alike > 0.9
 
@@ -131,6 +137,8 @@ TABLE: tuple[Cause, ...] = (
     Cause(IDS, any_case, "the tokens around an image, or what separates tiles and rows", "image_start_token"),
     Cause(PIXELS, missing_rows, "the number of tiles: thumbnail, min_tiles, max_tiles, the grid", "use_thumbnail"),
     Cause(PIXELS, moved_rows, "tile order: rows before columns, thumbnail first or last", "use_thumbnail"),
+    Cause(PIXELS, far_off, "rescaling by 1/255: missing, or done twice", "image_mean"),
+    Cause(PIXELS, signed("channels"), "channel order: RGB against BGR"),
     Cause(PIXELS, signed("affine"), "mean and std: swapped, or those of another model", "image_mean"),
     Cause(PIXELS, signed("factor", "shift"), "rescaling by 1/255, or mean and std applied twice", "image_mean"),
     Cause(PIXELS, signed("moved"), "channel order (RGB, BGR), or h and w swapped"),

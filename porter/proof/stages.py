@@ -131,7 +131,7 @@ class Stage:
         if isinstance(width, list) and len(width) == 2:
             return f": width {width[0]} in the reference against {width[1]}"
         if self.signs.get("nan"):
-            return ": not a number in vLLM"
+            return ": a value is not a number"
         return f" by {self.rel_diff:.1e} (relative)" if self.rel_diff is not None else ""
 
     def _within(self) -> str:

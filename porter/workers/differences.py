@@ -11,6 +11,7 @@ a difference.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from porter_worker.stages import under
@@ -22,6 +23,7 @@ ROUNDING = 3e-6
 EXPLAINED = 0.02
 """Of a difference: what a manner may leave unexplained of it."""
 MOST_FRONT_ROWS = 8
+ORDERS = {"affine": 1, "channels": -1}
 
 
 def rows(reference: Any, engine: Any, prompts: list[str]) -> list[dict[str, Any]]:
@@ -136,7 +138,7 @@ def difference(left: Any, right: Any, *, pixels: bool = False) -> dict[str, Any]
     if a.shape != b.shape:
         return unknown | {"signs": {"rows": [len(a), len(b)], "width": [a.shape[-1], b.shape[-1]]}}
     signs: dict[str, Any] = {"front": left_out} if left_out else {}
-    if not np.isfinite(b).all() or not a.size:
+    if not (np.isfinite(a).all() and np.isfinite(b).all()) or not a.size:
         return unknown | {"signs": signs | {"nan": True}}
     gaps = np.abs(a - b).max(axis=1)
     largest, relative = float(gaps.max()), float((gaps / _scales(a)).max())
@@ -192,8 +194,8 @@ def manner(a: Any, b: Any, channels: int = 1) -> dict[str, Any]:
         signs["factor"] = factor
     if _same((b - a)[0][None], b - a, close) and len(a) > 1:
         signs["shift"] = True
-    if channels > 1 and _affine(a, b, channels, close):
-        signs["affine"] = True
+    if channels > 1:
+        signs |= {name: True for name, order in ORDERS.items() if _affine(a, b, range(channels)[::order], close)}
     alike = np.corrcoef(a.ravel(), b.ravel())[0, 1] if a.std() and b.std() else 0.0
     return {**signs, "alike": round(float(alike), 6)}
 
@@ -213,13 +215,13 @@ def _same_rows(a: Any, b: Any, close: float) -> bool:
     return _same(left, right, close)
 
 
-def _affine(a: Any, b: Any, channels: int, close: float) -> bool:
-    """Whether each channel of (tiles, channels * H * W) is the other's by a factor and a shift."""
+def _affine(a: Any, b: Any, channels: Sequence[int], close: float) -> bool:
+    """Whether each channel of (tiles, channels * H * W) is one of the other's by a factor and a shift."""
     import numpy as np
 
-    left, right = (array.reshape(len(array), channels, -1) for array in (a, b))
-    for channel in range(channels):
-        x, y = left[:, channel].ravel(), right[:, channel].ravel()
+    left, right = (array.reshape(len(array), len(channels), -1) for array in (a, b))
+    for channel, other in enumerate(channels):
+        x, y = left[:, other].ravel(), right[:, channel].ravel()
         fit = np.polyfit(x, y, 1)
         if not _same(np.polyval(fit, x), y, close):
             return False

@@ -31,6 +31,7 @@ def named(
         ("in vit.patch", {"moved": "rows"}, "tile order"),
         ("in vit.patch", {"affine": True}, "mean and std"),
         ("in vit.patch", {"factor": 255.0}, "1/255"),
+        ("in vit.patch", {"channels": True, "alike": 0.95}, "RGB against BGR"),
         ("in vit.patch", {"moved": "values"}, "RGB"),
         ("in vit.patch", {"alike": 0.998}, "resampling"),
         ("out vit.patch", {}, "patch convolution"),

@@ -80,6 +80,8 @@ def test_manners_of_pixels() -> None:
     assert signs(PIXELS, per_channel.astype(np.float32), pixels=True)["affine"] is True
     assert signs(PIXELS, PIXELS[[2, 0, 1]], pixels=True)["moved"] == "rows"
     assert signs(PIXELS, PIXELS[:, ::-1], pixels=True)["moved"] == "values"
+    swapped = signs(PIXELS, per_channel[:, ::-1].astype(np.float32), pixels=True)
+    assert swapped["channels"] is True and "affine" not in swapped
     assert signs(PIXELS, PIXELS[:2], pixels=True)["rows"] == [3, 2]
     assert signs(PIXELS, PIXELS.reshape(3, -1), pixels=True) == {}
 
