@@ -18,6 +18,7 @@ from porter.source.values import Instance, Layer, Src, Val, merge_sources, plain
 
 NOMINAL_GRID = 16
 GRID_WORDS = ("grid", "thw", "cu_seqlens", "image_sizes", "spatial_shapes", "tgt_sizes")
+REGISTERS = ("register_tokens", "registers", "reg_token", "register_token")
 HEAD_NAMES = (*HEADS, "nhead", "head_count", "nheads")
 
 
@@ -111,7 +112,7 @@ def _from_layers(run: Interpreter, tower: TowerReading) -> None:
     side = plain(tower.values.get("patch_size"))
     grid = _grid(tower, width, [m for m in _before_blocks(run, tower.module, 4) if m.cls.name == "Embedding"])
     if grid is not None:
-        tower.has_cls = bool(grid[1])
+        tower.has_cls = bool(grid[1]) or any(_marks(name, CLASS_TOKENS) for name in tower.names)
     if grid is not None and isinstance(side, int):
         seen = tower.values.get("image_size")
         if seen is None or not isinstance(plain(seen), int) or plain(seen) // side != grid[0]:
@@ -248,6 +249,18 @@ def _class_token(tower: TowerReading) -> bool | None:
     return class_token_of(tower.kind)
 
 
+def _rows_before(tower: TowerReading, width: int) -> int:
+    """How many learnt rows stand before the patches: class tokens and registers."""
+    tables = [shape for name, shape in tower.names.items() if shape and _marks(name, (*CLASS_TOKENS, *REGISTERS))]
+    rows = [shape[:-1] for shape in tables if shape[-1] == width]
+    return sum(prod(sizes) for sizes in rows if all(isinstance(size, int) for size in sizes)) if tower.has_cls else 0
+
+
+def _marks(name: str, words: tuple[str, ...]) -> bool:
+    """Whether a parameter is one of these, or stands in a module of its own that is called so."""
+    return any(part in words for part in name.split(".")[-2:])
+
+
 def _shape(tower: TowerReading, image_size: int | None) -> TowerShape | None:
     hidden, patch = plain(tower.values.get("hidden_size")), plain(tower.values.get("patch_size"))
     size = plain(tower.values.get("image_size", image_size))
@@ -257,7 +270,7 @@ def _shape(tower: TowerReading, image_size: int | None) -> TowerShape | None:
         return None
     layers = plain(tower.values.get("layers"))
     depth = layers if isinstance(layers, int) else None
-    extra = 1 if tower.has_cls else 0
+    extra = _rows_before(tower, hidden) or (1 if tower.has_cls else 0)
     if tower.native or not isinstance(size, int):
         return TowerShape(NOMINAL_GRID, extra, hidden, depth, nominal=True)
     return TowerShape(size // patch, extra, hidden, depth)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from porter.facts import Confidence
 from tests.facts.compare import differences, read
-from tests.variants import Variant, variant, variants
+from tests.variants import Variant, descendants, variant, variants
 from tests.variants.recipe import Images, Language, Recipe, Tokens
 from tests.variants.render import write_repo
 from tests.variants.truth import truth_of
 
-EVERY = variants()
+EVERY = [*variants(), *descendants()]
 by_name = pytest.mark.parametrize("one", EVERY, ids=lambda one: one.name)
 SLOW = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -33,8 +33,9 @@ def vision_model_type(recipe: Recipe) -> str:
 def vision_values(recipe: Recipe) -> dict[str, object]:
     """Every setting of the tower under this repo's spelling."""
     tower = recipe.tower
-    names = SHARED_VISION if tower.native else SHARED_VISION + OWN_VISION
+    names = SHARED_VISION if tower.native or tower.kind == "radio" else SHARED_VISION + OWN_VISION
     values = {tower.keys.get(name, name): getattr(tower, name) for name in names}
+    values |= {"cls_tokens": 1, "registers": 3} if tower.kind == "radio" else {}
     if tower.mlp_ratio is not None:
         del values[tower.keys.get("intermediate_size", "intermediate_size")]
         values[tower.mlp_ratio] = tower.intermediate_size / tower.hidden_size

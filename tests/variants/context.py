@@ -261,6 +261,7 @@ def context_of(recipe: Recipe) -> dict[str, object]:
         "tied": recipe.llm.tied,
         "post_init": recipe.post_init,
         "has_cls": recipe.tower.has_cls,
+        "tower_kind": recipe.tower.kind,
         "split_qkv": recipe.tower.split_qkv,
         "mid": recipe.connector.mid,
         "version": recipe.version,

@@ -18,8 +18,8 @@ NONE: Mapping[str, str] = {}
 class Tower:
     """`keys` spells the config keys of own code (canonical name -> spelling); `omitted` are left to the class."""
 
-    kind: Literal["intern_vit", "siglip", "clip"] = "intern_vit"
-    style: Literal["classes", "short", "native"] = "classes"
+    kind: Literal["intern_vit", "siglip", "clip", "radio"] = "intern_vit"
+    style: Literal["classes", "short", "native", "radio"] = "classes"
     hidden_size: int = 64
     num_hidden_layers: int = 2
     num_attention_heads: int = 2

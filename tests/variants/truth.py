@@ -43,11 +43,16 @@ REQUIRED = (
 )
 
 
+def inside(recipe: Recipe) -> str | None:
+    """The module of the tower in which the encoder stands."""
+    return "model" if recipe.tower.kind == "radio" else recipe.names.tower_inside
+
+
 def names_of_parts(recipe: Recipe) -> dict[str, str]:
     """Part -> prefix of its checkpoint names, without the last dot."""
     names, prefix = recipe.names, recipe.module_prefix
     return {
-        "vision_tower": prefix + names.tower + (f".{names.tower_inside}" if names.tower_inside else ""),
+        "vision_tower": prefix + names.tower + (f".{inside(recipe)}" if inside(recipe) else ""),
         "connector": prefix + names.connector,
         "language_model": prefix + names.llm,
     }
@@ -57,9 +62,9 @@ def tower_truth(recipe: Recipe) -> dict[str, Value]:
     tower = recipe.tower
     return {
         "kind": tower.kind,
-        "class": TOWER_CLASSES.get(tower.kind, tower.class_name),
+        "class": "Encoder" if tower.kind == "radio" else TOWER_CLASSES.get(tower.kind, tower.class_name),
         "prefix": names_of_parts(recipe)["vision_tower"],
-        "attr": recipe.names.tower_inside or recipe.names.tower,
+        "attr": inside(recipe) or recipe.names.tower,
         "hidden_size": tower.hidden_size,
         "layers": tower.num_hidden_layers,
         "heads": tower.num_attention_heads,
@@ -116,7 +121,8 @@ def language_truth(recipe: Recipe) -> dict[str, Value]:
 
 def feature_path(recipe: Recipe) -> list[dict[str, Value]]:
     """The steps from pixels to the language model's width."""
-    by_role = {buffer.role: buffer.attr for buffer in recipe.buffers}
+    by_role: dict[str, str] = {buffer.role: buffer.attr for buffer in recipe.buffers}
+    by_role |= {"mean": "norm_mean", "std": "norm_std"} if recipe.tower.kind == "radio" else {}
     always_states = recipe.chassis in ("nested", "headed") or recipe.names.tower_inside is not None
     output = "hidden_states" if always_states or recipe.select_layer != -1 else "last_hidden_state"
     path: list[dict[str, Value]] = []
@@ -124,7 +130,7 @@ def feature_path(recipe: Recipe) -> list[dict[str, Value]]:
         path.append({"op": "normalize", "mean": by_role["mean"], "std": by_role["std"]})
     path.append({"op": "tower", "attr": tower_truth(recipe)["attr"], "layer": recipe.select_layer, "output": output})
     if recipe.tower.has_cls:
-        path.append({"op": "drop_tokens", "count": 1})
+        path.append({"op": "drop_tokens", "count": 4 if recipe.tower.kind == "radio" else 1})
     if recipe.shuffle:
         path.append({"op": "pixel_shuffle", "version": recipe.version, "ratio": recipe.ratio})
     path.append({"op": "connector", "attr": recipe.names.connector})
@@ -142,7 +148,7 @@ def image_truth(recipe: Recipe) -> dict[str, Value]:
         "image_mean": list(images.mean) if images.normalize else None,
         "image_std": list(images.std) if images.normalize else None,
         "resample": images.resample,
-        "resize_scheme": images.scheme,
+        "resize_scheme": None if images.passes == 2 else images.scheme,
         "rescale": images.rescale,
     }
 
@@ -164,6 +170,12 @@ def truth_of(recipe: Recipe) -> dict[str, Value]:
     buffers = [
         {"name": prefix + b.attr, "attr": b.attr, "shape": list(b.shape), "persistent": True} for b in recipe.buffers
     ]
+    if recipe.tower.kind == "radio":
+        place = f"{prefix}{names.tower}.input_conditioner"
+        buffers += [
+            {"name": f"{place}.{attr}", "attr": attr, "shape": [3, 1, 1], "persistent": True}
+            for attr in ("norm_mean", "norm_std")
+        ]
     return {
         "architecture": names.architecture,
         "model_type": names.model_type,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.variants.catalog.shared import VL_SETTINGS
-from tests.variants.recipe import HALF, Connector, Images, Language, Names, Recipe, Tokens, Tower
+from tests.variants.catalog.shared import TILE_FIELDS, VL_SETTINGS
+from tests.variants.recipe import CLIP, HALF, Connector, Images, Language, Names, Recipe, Tokens, Tower
 
 QIANFAN = Recipe(
     "as-qianfan-ocr",
@@ -109,4 +109,21 @@ EAGLE_ONE = replace(
     connector=Connector(switch="mlp_connector_layers", norm=False, linears=1),
 )
 
-RECIPES = (QIANFAN, H2OVL, H2OVL_ONCE, NVLM, EAGLE, EAGLE_PLAIN, EAGLE_ONE)
+NEMOTRON = Recipe(
+    "as-nemotron-nano-vl",
+    ("RADIO with registers, normalises inside", "Llama", "context token equals placeholder <image>", "own widths"),
+    seed=110,
+    names=Names(
+        "llama_nemotron_like", "LlamaNemotronLikeVL", "llama_nemotron_like", "Nemotron-VL", text_key="llm_config",
+        context_attr="img_context_token_id",
+    ),
+    tower=Tower("radio", "radio", class_name="RegisterVisionModel"),
+    llm=Language("llama", rms_norm_eps=1e-5),
+    connector=Connector(mid=192, mid_key="projector_hidden_size"),
+    tokens=Tokens(context="<image>", style="module"),
+    images=Images(mean=CLIP[0], std=CLIP[1], normalize=False, stored=TILE_FIELDS, max_tiles=6),
+    settings=(*VL_SETTINGS, "mid"),
+    post_init=False,
+)  # fmt: skip
+
+RECIPES = (QIANFAN, H2OVL, H2OVL_ONCE, NVLM, EAGLE, EAGLE_PLAIN, EAGLE_ONE, NEMOTRON)
