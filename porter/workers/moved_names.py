@@ -1,7 +1,8 @@
 """Names that a repo's code imports from transformers and that have moved since, or are gone.
 
 A name is looked for where transformers now defines it at the top of a module; only one place counts. A text that is
-gone (a docstring to paste) becomes an empty one. Each says so in `used`.
+gone (a docstring to paste) becomes an empty one, a question for a package is answered with no, another name becomes a
+stand-in that nothing can be made of. Each says so in `used`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ GIVEN: dict[str, Callable[[], Any]] = {"DefaultFastImageProcessorKwargs": older_
 _FOLDERS = ("", "utils", "generation", "integrations")
 
 
-def restored(error: ImportError, used: list[str]) -> bool:
-    """Whether the name that could not be imported is there now."""
+def restored(error: ImportError, used: list[str], stand_in: Callable[[str, str], Any]) -> bool:
+    """Whether the name that could not be imported is there now; `stand_in` makes a class for one that is gone."""
     found = _MISSING.search(str(error))
     if found is None:
         return False
@@ -34,13 +35,20 @@ def restored(error: ImportError, used: list[str]) -> bool:
     elif len(homes) == 1:
         value = getattr(importlib.import_module(homes[0]), name)
         used.append(f"{module}.{name} is in {homes[0]} now")
-    elif name.isupper():
-        value = ""
-        used.append(f"{module}.{name} is gone; an empty text instead")
     else:
-        return False
+        value, words = _blank(name, lambda: stand_in(module, name))
+        used.append(f"{module}.{name} is gone; {words} instead")
     setattr(sys.modules[module], name, value)
     return True
+
+
+def _blank(name: str, make_class: Callable[[], Any]) -> tuple[Any, str]:
+    """What does least in place of a name that is gone, and in words."""
+    if name.isupper():
+        return "", "an empty text"
+    if name.startswith("is_") and name.endswith("_available"):
+        return lambda *_: False, "it says no"
+    return make_class(), "a stand-in"
 
 
 def defining(name: str) -> list[str]:

@@ -75,11 +75,20 @@ def patch_config(config: Any, used: list[str]) -> None:
     """Give each (sub-)config the spellings that older code reads, and eager attention."""
     for part in config_parts(config):
         _old_rope(part, used)
+        _padding(part, used)
         for name in ("attn_implementation", "_attn_implementation"):
             if str(getattr(part, name, None) or "eager") not in ("eager", "sdpa"):
                 setattr(part, name, "eager")
         if getattr(part, "use_flash_attn", False):
             part.use_flash_attn = False
+
+
+def _padding(part: Any, used: list[str]) -> None:
+    """A padding token that only the config class knows may lie beyond the tiny vocabulary; nothing here is padded."""
+    token, rows = getattr(part, "pad_token_id", None), getattr(part, "vocab_size", None)
+    if isinstance(token, int) and isinstance(rows, int) and token >= rows:
+        part.pad_token_id = None
+        used.append(f"{type(part).__name__}.pad_token_id {token} removed: the vocabulary has {rows} rows")
 
 
 def _old_rope(part: Any, used: list[str]) -> None:

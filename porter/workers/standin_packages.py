@@ -88,19 +88,39 @@ def with_stubs(load: Callable[[], Result], used: list[str]) -> Result:
     if finder not in sys.meta_path:
         sys.meta_path.append(finder)
     known = set(sys.modules)
+    _plain_defaults(used)
     _importing.append("")
     try:
         for _ in range(MOST):
             try:
                 return load()
             except ImportError as error:
-                if not (_stood_in(error, finder, used) or moved_names.restored(error, used)):
+                if not (_stood_in(error, finder, used) or moved_names.restored(error, used, stand_in)):
                     raise
                 for name in [name for name in sys.modules if name.partition(".")[0] == REMOTE and name not in known]:
                     del sys.modules[name]
         return load()
     finally:
         _importing.pop()
+
+
+def _plain_defaults(used: list[str]) -> None:
+    """transformers prints a config beside its class's defaults, which older classes cannot be built from."""
+    from transformers import PretrainedConfig
+
+    shown = PretrainedConfig.to_diff_dict
+
+    def to_diff_dict(self: Any) -> Any:
+        try:
+            return shown(self)
+        except Exception as error:
+            used.append(f"{type(self).__name__} has no defaults ({type(error).__name__})")
+            plain = self.to_dict()
+            self.dict_dtype_to_str(plain)
+            return plain
+
+    if shown.__module__ != __name__:
+        PretrainedConfig.to_diff_dict = to_diff_dict
 
 
 def _stood_in(error: ImportError, finder: StubFinder, used: list[str]) -> bool:
