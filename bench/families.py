@@ -92,7 +92,9 @@ def planned(case: Case, tree: Tree, room: Path) -> tuple[Row, str]:
 
 
 def proved(case: Case, row: Row, room: Path, vllm: Path | None) -> Row:
-    """`new-model` from nothing to the proof."""
+    """`new-model` from nothing to the proof; a repo that no family fits has no port to prove."""
+    if row.level != "inherit":
+        return row
     case.make(room / "made" / case.name)
     command = [sys.executable, "-m", "porter", "new-model", str(room / "made" / case.name), "--yes", "--json"]
     command += ["--plugin", str(room / "ports" / case.name), "--trust-remote-code"]
