@@ -16,7 +16,7 @@ from porter_worker.outcome import Skipped
 
 TOLERANCE = {"cpu": 1e-4}
 """Of logprobs in float32; on other devices the one of `batch`: their kernels differ with the shapes."""
-UNCOMPARED = "but not as one process would: each draws its own dummy weights (--trust-remote-code makes a checkpoint)"
+UNCOMPARED = "not compared with one: each draws dummy weights of its own, only a run with parity has a checkpoint"
 LOOPBACK = {"VLLM_HOST_IP": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo"}
 
 
@@ -61,7 +61,7 @@ def run(engine: Any, way: Way) -> str:
         seconds = time.monotonic() - start
         far = compare(engine, math.inf if drawn(engine) else tolerance_here())
     if drawn(engine):
-        raise Skipped(f"{count} processes ({backend}) start and answer, {UNCOMPARED}")
+        raise Skipped(f"{count} processes ({backend}) start and answer; {UNCOMPARED}")
     return f"{count} processes ({backend}), {far}, start {seconds:.1f} s, {time.monotonic() - start:.1f} s in all"
 
 
