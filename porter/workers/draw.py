@@ -9,7 +9,11 @@ from typing import Any
 
 RESIDUAL = re.compile(r"(^|\.)(o_proj|out_proj|wo|w2|down_proj|fc2|c_proj|proj|lin2|linear2|fc_out|dense_4h_to_h|o)$")
 GAIN = 1.25
-"""Standard deviation of a layer's output for inputs of 1: above 1 each layer shows, far above it rounding does too."""
+"""Standard deviation of a layer's output for inputs of 1: above 1 each layer shows, far above it rounding does too.
+
+Rounding on the bundled example over four seeds: 0.9e-5 to 1.0e-5 of a logprob at 1.25, 1.2e-5 to 1.7e-5 at 1.5; the
+smaller one keeps a factor of three below the limit of the proof (3e-5).
+"""
 TIED_SCALE = 0.15
 STRESS_SCALE = 0.02
 
