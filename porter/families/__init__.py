@@ -6,6 +6,10 @@ from collections.abc import Mapping
 
 from porter.families.base import Family
 from porter.families.internvl import InternVL
-from porter.families.llava import Llava
+from porter.families.llava import LLAVA, LLAVA_NEXT, Llava
 
-FAMILIES: Mapping[str, Family] = {"internvl": InternVL(), "llava": Llava()}
+FAMILIES: Mapping[str, Family] = {
+    "internvl": InternVL(),
+    "llava": Llava(LLAVA),
+    "llava_next": Llava(LLAVA_NEXT),
+}

@@ -60,7 +60,7 @@ def _tests(spec: Spec, made: Fixtures, own_config: bool) -> dict[str, str]:
             spec=spec,
             names=bool(made.names),
             prompt=prompt,
-            tokens_per_tile=made.tokens_per_tile,
+            tokens_per_tile=prompt.unit or made.tokens_per_tile,
             cases=list(prompt.cases),
         ),
     }

@@ -57,6 +57,8 @@ class Prompt:
     end: str
     cases: tuple[tuple[tuple[int, int], int], ...]
     inside: tuple[str, ...]
+    unit: int | None = None
+    """Tokens that one tile of the cases stands for; None: those of a tile of the tiny twin."""
     tags: str | None = None
     """Code of the list of tags, one before each tile's context tokens; `tiles` is their number."""
 

@@ -112,6 +112,8 @@ def set_attribute(run: Interpreter, holder: Val, name: str, value: Val) -> None:
     """Set an attribute; a module learns the path by which it is reached."""
     owner = holder.value
     inner = value.value
+    if isinstance(owner, Instance):
+        run.start(owner)  # or its own __init__, run later, would put back what is replaced here
     if isinstance(inner, (Instance, Layer)) and isinstance(owner, (Instance, Layer)) and not inner.path:
         name_child(inner, child_path(owner, name))
     if isinstance(inner, ConstTensor) and inner.parameter and not inner.name:

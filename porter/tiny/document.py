@@ -79,6 +79,12 @@ def walk(value: JSON, path: Path = ()) -> Iterator[tuple[Path, JSON]]:
         yield from walk(item, (*path, key))
 
 
+def pair(value: JSON) -> tuple[int, int] | None:
+    """Two whole numbers above 0, such as a resolution; None for anything else."""
+    sides = [as_int(side) or 0 for side in value] if isinstance(value, list) else []
+    return (sides[0], sides[1]) if len(sides) == 2 and min(sides) > 0 else None
+
+
 def is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 

@@ -12,7 +12,7 @@ from porter.facts.reading import RepoReading
 from porter.facts.synonyms import CONTEXT_ID_KEYS
 from porter.jsontypes import JSON, JSONObject
 from porter.tiny import tokenizer
-from porter.tiny.document import Change, Documents, Path, as_int, walk
+from porter.tiny.document import Change, Documents, Path, as_int, pair, walk
 from porter.tiny.materialise import TinyFiles
 from porter.tiny.roles import ALIASES, Hints
 from porter.tiny.shrink import CONFIG, Request, shrink
@@ -152,11 +152,20 @@ def _tokens_per_tile(facts: ModelFacts, tile: int) -> int | None:
 
 def _model_len(reading: RepoReading, tokens: int | None) -> int:
     """Room for the largest images of one prompt, within the positions that the decoder has."""
-    tiles = (_int(reading.facts, "max_tiles") or 1) + 1
+    tiles = max(_int(reading.facts, "max_tiles") or 1, _most_tiles(reading)) + 1
     needed = (tokens or 256) * tiles * IMAGES_PER_PROMPT + PROMPT_ROOM
     found = reading.resolve("text", "max_position_embeddings").value
     limit = as_int(found.get("value")) if isinstance(found, dict) else None
     return min(-(-needed // 256) * 256, limit or needed)
+
+
+def _most_tiles(reading: RepoReading) -> int:
+    """Tiles of the largest resolution, where config.json lists resolutions by which images are cut."""
+    tile = _int(reading.facts, "image_size") or 0
+    lists = [value for value in reading.snapshot.config().values() if isinstance(value, list) and value]
+    found = [[pair(item) for item in value] for value in lists]
+    sizes = [size for items in found if all(items) for size in items if size is not None]
+    return max([height * width // (tile * tile) for height, width in sizes] if tile else [], default=1)
 
 
 def _notes(changes: tuple[Change, ...], real: bool) -> tuple[str, ...]:

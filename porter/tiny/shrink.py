@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from porter.facts.synonyms import TILE_TOKENS
 from porter.jsontypes import JSON, JSONObject
 from porter.tiny import sizes as rules
-from porter.tiny.document import Change, Documents, Path, as_int, walk
+from porter.tiny.document import Change, Documents, Path, as_int, pair, walk
 from porter.tiny.roles import ALIASES, FEATURE_LAYER_KEYS, Hints, Part, locate, sub_dict
 
 CONFIG = "config.json"
@@ -105,7 +105,7 @@ def _shrink_text(docs: Documents, text: Part, request: Request) -> dict[tuple[st
     new = rules.tiny_text(old, depth, head_dim)
     decoupled = new["hidden_size"] != new["num_attention_heads"] * new["head_dim"]
     _put(docs, text, new, need=[*_stated_only_in_code(text), *(["head_dim"] if decoupled else [])])
-    for path, value in rope:
+    for path, value in (*rope, *_rope_factors(part, head, new["head_dim"])):
         docs.set(CONFIG, (*text.path, *path), value)
     _shrink_lists(docs, text.path, depth_old, depth)
     _shrink_experts(docs, text.path)
@@ -144,6 +144,13 @@ def _rope_head(part: JSONObject, head: int) -> tuple[int | None, list[tuple[Path
         if all(value is not None for _, value in scaled):
             return size, [(path, [*value]) for path, value in scaled if value is not None]
     return (head if found else None), []
+
+
+def _rope_factors(part: JSONObject, head: int, new: int) -> Iterator[tuple[Path, JSON]]:
+    """Factors of long rope, one for each pair of rotated dimensions: as many as the new head has."""
+    for path, value in walk(part):
+        if path[-1].endswith("_factor") and isinstance(value, list) and head:
+            yield path, value[: len(value) * new // head]
 
 
 def _shrink_vocab(docs: Documents, vocab: int | None) -> None:
@@ -297,6 +304,14 @@ def _shrink_image_value(docs: Documents, file: str, path: Path, value: JSON, siz
     size = as_int(value)
     if size is not None and size in sizes and _is_size(path):
         docs.set(file, path, sizes[size])
+    elif isinstance(value, list) and value and all(pair(item) for item in value):
+        resolutions = [item for item in map(pair, value) if item is not None]
+        docs.set(file, path, [[_scaled(side, sizes) for side in item] for item in resolutions])
+
+
+def _scaled(side: int, sizes: Mapping[int, int]) -> int:
+    """As many tiles of the new size: one side of a resolution by which images are cut."""
+    return next((new * (side // tile) for tile, new in sizes.items() if side % tile == 0), side)
 
 
 def _epsilons(doc: JSONObject) -> Iterator[tuple[Path, float]]:

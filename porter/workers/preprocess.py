@@ -74,10 +74,23 @@ def ways(folder: Path, facts: dict[str, Any], used: list[str], *, trust: bool) -
         yield f"image processor {entry}", _lazy(lambda: with_stubs(lambda: _image_processor(folder, entry), used))
     elif facts.get("native"):
         yield "processor of transformers", _lazy(lambda: _processor(folder, trust))
+    named = None if entry else named_class(folder)
+    if named is not None:
+        yield f"{named.__name__} of transformers", _lazy(lambda: _processor(folder, trust, named))
     yield from _code_ways(facts)
     if named_processor(folder):
         yield "image processor of transformers", _lazy(lambda: _image_processor(folder, None))
     yield "rewritten from facts", _per_image(lambda image: rewritten(image, facts["tiling"]))
+
+
+def named_class(folder: Path) -> Any:
+    """The processor class of transformers that processor_config.json names; None without one."""
+    import transformers
+
+    path = folder / "processor_config.json"
+    doc = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = getattr(transformers, str(doc.get("processor_class")), None) if "auto_map" not in doc else None
+    return found if isinstance(found, type) else None
 
 
 def named_processor(folder: Path) -> bool:
@@ -101,10 +114,10 @@ def _lazy(make: Callable[[], Way]) -> Way:
     return way
 
 
-def _processor(folder: Path, trust: bool) -> Way:
+def _processor(folder: Path, trust: bool, cls: Any = None) -> Way:
     from transformers import AutoProcessor
 
-    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=trust)
+    processor = (cls or AutoProcessor).from_pretrained(folder, trust_remote_code=trust)
 
     def way(prompt: str, images: list[Any]) -> Inputs:
         try:

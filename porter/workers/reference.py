@@ -210,7 +210,7 @@ class Reference:
         """(rows, width) image features from a method of the repo's code that takes pixel values; None without one."""
         width = self.width()
         for module in self.model.modules():
-            for method in _feature_methods(module):
+            for method in _feature_methods(module, inputs.tensors):
                 try:
                     made = _as_rows(_call_by_name(method, inputs.tensors), width)
                 except Exception as error:
@@ -264,15 +264,15 @@ class Reference:
         return arrays
 
 
-def _feature_methods(module: Any) -> list[Any]:
-    """Bound methods of a module that take pixel values first and need nothing else."""
+def _feature_methods(module: Any, given: dict[str, Any]) -> list[Any]:
+    """Bound methods of a module that take pixel values first and need nothing that was not `given`."""
     found = []
     for name, function in inspect.getmembers(type(module), inspect.isfunction):
         if name.startswith("_") or name in NOT_FEATURES or function.__module__.startswith("torch"):
             continue
         parameters = list(inspect.signature(function).parameters.values())[1:]
         named = [p for p in parameters[1:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        needed = [p for p in named if p.default is p.empty]
+        needed = [p for p in named if p.default is p.empty and p.name not in given]
         if parameters and preprocess.takes_pixels(parameters[0].name) and not needed:
             found.append(getattr(module, name))
     return found

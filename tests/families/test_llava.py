@@ -12,12 +12,14 @@ import pytest
 
 from examples.byte_tokenizer import dump
 from porter.families import FAMILIES
+from porter.families.llava.anyres import Grid
 from porter.families.llava.judge import Judgement
 from porter.families.verdict import Wish, decide, rank
 from tests.families.repos import needs_vllm, read, read_variant, tree
 from tests.llava import REPOS, Shape, write_repo
 
 pytestmark = needs_vllm
+PINTAIL, SCOTER = REPOS["pintail-normed-anyres"], REPOS["scoter-anyres"]
 AVOCET, DABCHICK, WHIMBREL = (REPOS[name] for name in ("avocet-plain", "dabchick-normed", "whimbrel-full"))
 LINEAR, LAST = ("linear_1", "nn.Linear(vision, text)", "self.linear_1({x})"), "self.linear_2({x})"
 
@@ -30,10 +32,10 @@ def judged(shape: Shape, folder: Path) -> Judgement:
 
 
 @pytest.mark.parametrize("name", REPOS)
-def test_inherits_from_llava(name: str, tmp_path: Path) -> None:
+def test_inherits_from_its_family(name: str, tmp_path: Path) -> None:
     verdict = decide(read(write_repo(REPOS[name], tmp_path)), tree())
     assert verdict.level == "inherit"
-    assert verdict.match is not None and verdict.match.family == "llava"
+    assert verdict.match is not None and verdict.match.family == REPOS[name].family
 
 
 def test_a_plain_repo_differs_in_its_names_alone(tmp_path: Path) -> None:
@@ -115,10 +117,46 @@ def test_stated_arguments_of_the_processor_need_no_override(tmp_path: Path) -> N
     assert not judged(replace(AVOCET, processor_file=True), tmp_path / "b").processor
 
 
+def test_a_connector_that_a_subclass_puts_in_is_the_one_that_is_read(tmp_path: Path) -> None:
+    match = FAMILIES["llava_next"].match(read(write_repo(PINTAIL, tmp_path)), tree())
+    assert match.fits and isinstance(match.judgement, Judgement)
+    assert match.judgement.connector.code[0] == "nn.LayerNorm(vit_hidden_size, eps=1e-06)"
+
+
+def test_resolutions_are_found_under_another_key(tmp_path: Path) -> None:
+    match = FAMILIES["llava_next"].match(read(write_repo(SCOTER, tmp_path)), tree())
+    assert match.fits and isinstance(match.judgement, Judgement)
+    assert match.judgement.attributes.renames["image_grid_pinpoints"] == "possible_resolutions"
+
+
+def test_resolutions_that_the_files_do_not_agree_on_are_a_blocker(tmp_path: Path) -> None:
+    folder = write_repo(SCOTER, tmp_path)
+    path = folder / "preprocessor_config.json"
+    dump(path, {**json.loads(path.read_text()), "image_grid_pinpoints": [[56, 56]]})
+    blockers = FAMILIES["llava_next"].match(read(folder), tree()).blockers
+    assert any("disagree" in item.why for item in blockers), blockers
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "tokens"),
+    [
+        (56, 56, 16 + 4 * 4 + 4),  # 56 x 112 and 112 x 56 lose as little: the first, of which half is padding
+        (112, 56, 16 + 4 * 8 + 4),
+        (56, 112, 16 + 8 * 4 + 8),
+        (112, 112, 16 + 8 * 8 + 8),
+        (168, 50, 16 + 4 * 12 + 4),  # the wide one; a row of padding on either side would need two rows lost
+        (400, 100, 16 + 4 * 12 + 4),
+    ],
+)
+def test_tokens_of_an_image_cut_by_resolutions(width: int, height: int, tokens: int) -> None:
+    grid = Grid(56, 4, 16, SCOTER.resolutions)
+    assert grid.tokens(width, height) == tokens
+
+
 def test_a_repo_with_tiles_stays_with_its_own_family(tmp_path: Path) -> None:
     ranked = rank(read_variant("siskin-siglip", tmp_path), tree())
-    assert [match.family for match in ranked] == ["internvl", "llava"]
-    assert any(item.what == "feature path" for item in ranked[1].blockers)
+    assert ranked[0].family == "internvl" and ranked[0].fits
+    assert all(any(item.what == "feature path" for item in match.blockers) for match in ranked[1:])
 
 
 def test_a_family_can_be_asked_for_by_name(tmp_path: Path) -> None:

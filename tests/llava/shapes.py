@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 PATCH, SIDE = 14, 56
 """Pixels of a patch and of an image's side: a grid of 4 x 4."""
+
+
+STEPS: tuple[tuple[str, str | None, str], ...] = (
+    ("linear_1", "nn.Linear(vision, text)", "self.linear_1({x})"),
+    ("act", "nn.GELU()", "self.act({x})"),
+    ("linear_2", "nn.Linear(text, text)", "self.linear_2({x})"),
+)
+"""The connector of transformers' own class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +38,22 @@ class Shape:
     fixed_layer: bool = False
     """The layer and the strategy stand in the code alone."""
     image_token: str = "<image>"
-    steps: tuple[tuple[str, str | None, str], ...] = (
-        ("linear_1", "nn.Linear(vision, text)", "self.linear_1({x})"),
-        ("act", "nn.GELU()", "self.act({x})"),
-        ("linear_2", "nn.Linear(text, text)", "self.linear_2({x})"),
-    )
+    steps: tuple[tuple[str, str | None, str], ...] = STEPS
     processor_file: bool = False
     """Whether processor_config.json says how placeholders are filled, as transformers' own repos do."""
     extra: Mapping[str, object] = field(default_factory=dict)
     style: Literal["own", "subclass"] = "own"
+    base: Literal["Llava", "LlavaNext"] = "Llava"
+    """The stem of the classes of transformers that a subclass and the processor are of."""
+    resolutions: tuple[tuple[int, int], ...] = ()
+    """(height, width) by which images are cut into tiles."""
 
     def key(self, name: str) -> str:
         return self.keys.get(name, name)
+
+    @property
+    def family(self) -> str:
+        return "llava_next" if self.resolutions else "llava"
 
     @property
     def stem(self) -> str:
@@ -120,4 +132,44 @@ SMEW = Shape(
     style="subclass",
 )
 """Code that subclasses transformers' own class, with other names in the config."""
-REPOS = {shape.name: shape for shape in (AVOCET, DABCHICK, WHIMBREL, SMEW)}
+SCOTER = Shape(
+    "scoter-anyres",
+    "scoter",
+    "ScoterForConditionalGeneration",
+    llm="qwen2",
+    keys={
+        "vision_config": "eye_config",
+        "image_token_index": "picture_token",
+        "image_grid_pinpoints": "possible_resolutions",
+    },
+    image_token="<picture>",
+    processor_file=True,
+    style="subclass",
+    base="LlavaNext",
+    resolutions=((56, 112), (112, 56), (112, 112), (56, 168)),
+)
+GOOSANDER = replace(
+    SCOTER,
+    name="goosander-anyres",
+    model_type="goosander",
+    architecture="GoosanderForConditionalGeneration",
+    tower="siglip",
+    llm="llama",
+    keys={"text_config": "decoder_config", "vision_feature_layer": "mm_vision_select_layer"},
+    image_token="<image>",
+    layer=-1,
+    resolutions=((112, 112), (56, 168), (168, 56)),
+)
+PINTAIL = replace(
+    SCOTER,
+    name="pintail-normed-anyres",
+    model_type="pintail",
+    architecture="PintailForConditionalGeneration",
+    tower="siglip",
+    llm="qwen3",
+    keys={"image_token_index": "image_token_id"},
+    image_token="<|image|>",
+    steps=(("pre_norm", "nn.LayerNorm(vision, eps=1e-6)", "self.pre_norm({x})"), *STEPS),
+)
+"""As vLLM's own `rvl.py` has it: resolutions, and a norm before the connector."""
+REPOS = {s.name: s for s in (AVOCET, DABCHICK, WHIMBREL, SMEW, SCOTER, GOOSANDER, PINTAIL)}

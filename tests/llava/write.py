@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from examples.byte_tokenizer import TokenizerSpec, dump, write_tokenizer
-from tests.llava.shapes import PATCH, SIDE, Shape
+from tests.llava.shapes import PATCH, SIDE, STEPS, Shape
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = Path(__file__).parent / "templates"
@@ -80,6 +80,10 @@ def config(shape: Shape) -> dict[str, object]:
         shape.key("text_config"): text,
         **shape.extra,
     }
+    if shape.resolutions:
+        values[shape.key("image_grid_pinpoints")] = [list(size) for size in shape.resolutions]
+    if shape.resolutions and shape.tower == "siglip":
+        values["vision_feature_select_strategy"] = "full"
     if not shape.fixed_layer:
         values[shape.key("vision_feature_layer")] = shape.layer
     return values
@@ -95,6 +99,9 @@ def preprocessor(shape: Shape) -> dict[str, object]:
         "image_mean": MEANS[shape.tower],
         "image_std": STDS[shape.tower],
     }
+    if shape.resolutions:
+        tiles = {"image_grid_pinpoints": [list(item) for item in shape.resolutions], "size": {"shortest_edge": SIDE}}
+        return {"image_processor_type": "LlavaNextImageProcessor", "crop_size": size, **tiles, **common}
     if shape.tower == "siglip":
         return {"image_processor_type": "SiglipImageProcessor", "size": size, **common}
     crop = {"do_center_crop": True, "crop_size": size, "size": {"shortest_edge": SIDE}}
@@ -111,13 +118,13 @@ def write_repo(shape: Shape, folder: Path) -> Path:
     stem = shape.stem
     settings = "config" if shape.style == "own" else "config_subclass"
     for name, template in ((f"configuration_{stem}.py", settings), (f"modeling_{stem}.py", shape.style)):
-        text = env.get_template(f"{template}.py.j2").render(shape=shape, llm=CLASSES[shape.llm])
+        text = env.get_template(f"{template}.py.j2").render(shape=shape, llm=CLASSES[shape.llm], base_steps=STEPS)
         (folder / name).write_text(text, encoding="utf-8")
     dump(folder / "config.json", config(shape))
     dump(folder / "preprocessor_config.json", preprocessor(shape))
     if shape.processor_file:
         filled = {
-            "processor_class": "LlavaProcessor",
+            "processor_class": f"{shape.base}Processor",
             "image_token": shape.image_token,
             "patch_size": PATCH,
             "vision_feature_select_strategy": "full" if shape.keep_cls or shape.tower == "siglip" else "default",

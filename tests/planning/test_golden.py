@@ -30,6 +30,8 @@ NAMES = (
     "dabchick-normed",
     "whimbrel-full",
     "smew-subclass",
+    "scoter-anyres",
+    "pintail-normed-anyres",
 )
 VLLM_STYLE = """line-length = 88
 [lint]
@@ -42,7 +44,7 @@ pytestmark = [needs_vllm, pytest.mark.golden]
 
 
 def rendered(name: str, folder: Path) -> dict[str, str]:
-    family = FAMILIES["llava" if name in REPOS else "internvl"]
+    family = FAMILIES[REPOS[name].family if name in REPOS else "internvl"]
     reading = reading_of(name, folder)
     match = family.match(reading, tree())
     spec = family.spec(match, reading, tree(), rules=family.draft_rules(match, reading))

@@ -449,3 +449,20 @@ def test_a_check_that_only_raises_is_passed_over() -> None:
 def test_missing_arguments_are_unknown() -> None:
     run = interpreter("def f(x):\n    return x\n")
     assert is_lost(run.call_function(run.module_name("m.py", "f").value, [], {}, 1))
+
+
+def test_a_module_replaced_from_outside_stays_replaced() -> None:
+    code = """
+    from torch import nn
+    class Inner(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.proj = nn.Linear(4, 8)
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = Inner()
+            self.inner.proj = nn.Identity()
+            self.proj = self.inner.proj
+    """
+    assert attribute_of(code, "proj").value.cls.name == "Identity"

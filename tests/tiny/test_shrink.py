@@ -130,6 +130,14 @@ def test_layer_kinds_are_all_met() -> None:
     assert len(text["layer_types"]) == text["num_hidden_layers"] == 6
 
 
+def test_long_rope_has_a_factor_for_each_pair_of_the_new_head() -> None:
+    factors: JSONObject = {"type": "su", "short_factor": [1.0] * 64, "long_factor": [2.0] * 64, "factor": 8.0}
+    text = part(shrunk(text={"rope_scaling": factors, "head_dim": 128}), "llm")
+    assert len(text["rope_scaling"]["short_factor"]) * 2 == text["head_dim"] < 128
+    assert text["rope_scaling"]["long_factor"] == [2.0] * (text["head_dim"] // 2)
+    assert text["rope_scaling"]["factor"] == 8.0
+
+
 def test_rope_sections_keep_their_proportions() -> None:
     rope: JSONObject = {"rope_type": "default", "mrope_section": [16, 24, 24]}
     text = part(shrunk(text={"rope_scaling": rope}), "llm")
@@ -180,3 +188,10 @@ def test_heads_keep_their_ratio_and_never_grow(heads: int, kv: int) -> None:
 def test_any_config_is_survived(config: Any) -> None:
     result = shrink({CONFIG: config}, Request(Hints(()), (Hints(("vision_config",)),), merge=2, vocab=320))
     assert set(result.files[CONFIG]) >= set(config) - {"quantization_config", "compression_config"}
+
+
+def test_resolutions_keep_their_number_of_tiles() -> None:
+    result = shrunk(top={"image_grid_pinpoints": [[448, 896], [1344, 448]]}, tile=448)
+    new = result.tile
+    assert new is not None and new < 448
+    assert part(result, "image_grid_pinpoints") == [[new, 2 * new], [3 * new, new]]

@@ -57,3 +57,11 @@ def test_the_one_stack_of_images_gets_the_usual_name() -> None:
     stack, mask = Stack(4), Stack(2)
     assert with_pixels({"views": stack, "mask": mask})["pixel_values"] is stack
     assert "pixel_values" not in with_pixels({"views": stack, "more": Stack(5)})
+
+
+def test_a_processor_of_transformers_that_a_file_names_is_a_way(tmp_path: Path) -> None:
+    path = tmp_path / "processor_config.json"
+    path.write_text(json.dumps({"processor_class": "LlavaNextProcessor"}))
+    assert "LlavaNextProcessor of transformers" in sources(tmp_path, trust=False)
+    path.write_text(json.dumps({"processor_class": "LlavaNextProcessor", "auto_map": {"AutoProcessor": "x.Y"}}))
+    assert "LlavaNextProcessor of transformers" not in sources(tmp_path, trust=False)

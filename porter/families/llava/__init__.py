@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from porter.families.llava.family import Llava
+from porter.families.llava.kinds import LLAVA, LLAVA_NEXT
 
-__all__ = ["Llava"]
+__all__ = ["LLAVA", "LLAVA_NEXT", "Llava"]

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from porter.errors import TreeError
 from porter.families.internvl.towers import TowerAnchor, tower_anchors
-from porter.vllm_tree.classes import ClassReading, classes_of, find_class, find_method, imported_from, meaning
+from porter.vllm_tree.classes import (
+    ClassReading,
+    classes_of,
+    find_class,
+    find_method,
+    imported_from,
+    meaning,
+    registered_processor,
+)
 from porter.vllm_tree.config_reads import config_attributes_read
 from porter.vllm_tree.syntax import calls, dotted, parameter_names
 from porter.vllm_tree.tree import Tree
@@ -55,7 +63,7 @@ def read_anchors(tree: Tree, relpath: str, model_class: str) -> LlavaAnchors:
         module=relpath.rpartition("/")[2].removesuffix(".py"),
         model_class=model_class,
         info=info.name,
-        processor=_processor(tree, relpath, info.name),
+        processor=_processor(tree, relpath, model, info.name),
         dummy=_class(tree, relpath, DUMMY).name,
         config=_config(tree, relpath, model),
         hf_processor=hf_processor,
@@ -97,8 +105,11 @@ def _info(tree: Tree, relpath: str) -> tuple[ClassReading, str, str]:
     raise _lacks(relpath, "processing info that asks for LLaVA's processor")
 
 
-def _processor(tree: Tree, relpath: str, info: str) -> str:
-    """The multi-modal processor that is made for the info class."""
+def _processor(tree: Tree, relpath: str, model: ClassReading, info: str) -> str:
+    """The multi-modal processor that the model is registered with, or that is made for the info class."""
+    trio = registered_processor(model)
+    if trio is not None and find_class(tree, relpath, trio.processor) is not None:
+        return trio.processor
     for cls in classes_of(tree, relpath):
         brackets = [base for base in cls.node.bases if isinstance(base, ast.Subscript)]
         if any(dotted(base.slice) == info for base in brackets):

@@ -65,6 +65,9 @@ def _key(reading: ReadingLike, attribute: str, value: JSON) -> str | None:
     config = reading.snapshot.config()
     if attribute in config and same(config[attribute], value):
         return attribute
+    alone = [name for name, stated in config.items() if isinstance(value, list) and same(stated, value)]
+    if len(alone) == 1:
+        return alone[0]
     taken = _taken_from(reading, attribute)
     if taken is not None and same(config.get(taken), value):
         return taken

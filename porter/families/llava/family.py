@@ -10,7 +10,9 @@ from porter.facts.model import Evidence
 from porter.families.base import Match, ReadingLike
 from porter.families.internvl.family import check_mapper
 from porter.families.llava.anchors import LlavaAnchors, read_anchors
+from porter.families.llava.anyres import Grid, pinpoints, sizes
 from porter.families.llava.judge import Judgement, judge
+from porter.families.llava.kinds import Kind
 from porter.families.llava.spec import LlavaBase, LlavaSpec
 from porter.families.llava.writing import Writing
 from porter.planning.draft import draft_rules
@@ -19,7 +21,6 @@ from porter.vllm_tree.registry import architectures
 from porter.vllm_tree.tree import Tree
 from porter.weights.mapper import NameRules
 
-ARCHITECTURE = "LlavaForConditionalGeneration"
 USES = (
     "image_context_token",
     "image_context_token_id",
@@ -40,20 +41,25 @@ INNER = "vision_model."
 
 
 class Llava(Writing):
-    """The family, as `porter.families.FAMILIES` lists it."""
+    """The families of the shape, as `porter.families.FAMILIES` lists them."""
 
-    name = "llava"
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+
+    @property
+    def name(self) -> str:
+        return self.kind.name
 
     def anchors(self, tree: Tree) -> LlavaAnchors:
-        entry = architectures(tree).get(ARCHITECTURE)
+        entry = architectures(tree).get(self.kind.architecture)
         file = entry.file(tree) if entry is not None else None
         if entry is None or file is None:
-            raise TreeError(f"this vLLM ({tree.version}) has no {ARCHITECTURE}", where=str(tree.package))
+            raise TreeError(f"this vLLM ({tree.version}) has no {self.kind.architecture}", where=str(tree.package))
         return read_anchors(tree, file, entry.class_name)
 
     def match(self, reading: ReadingLike, tree: Tree) -> Match:
         anchors = self.anchors(tree)
-        judged, notes = judge(reading, tree, anchors)
+        judged, notes = judge(reading, tree, anchors, self.kind)
         parts = 5 - min(5, len(notes.blockers))
         reads = list(anchors.reads.items())[:4]
         return Match(
@@ -75,7 +81,7 @@ class Llava(Writing):
         if match.blockers or not isinstance(judged, Judgement):
             why = match.blockers[0].why if match.blockers else "nothing was judged"
             raise Refused(f"the {self.name} family does not fit: {why}")
-        spec = _spec(self.name, judged, reading, with_drops(rules or NameRules(), reading))
+        spec = _spec(self.kind, judged, reading, with_drops(rules or NameRules(), reading))
         check_mapper(spec.rules, tree)
         return spec
 
@@ -108,14 +114,14 @@ def _language(reading: ReadingLike) -> dict[str, str | None]:
     return {f"{prefix}.": "language_model.model.", "lm_head.": "language_model.lm_head."}
 
 
-def _spec(family: str, judged: Judgement, reading: ReadingLike, rules: NameRules) -> LlavaSpec:
+def _spec(kind: Kind, judged: Judgement, reading: ReadingLike, rules: NameRules) -> LlavaSpec:
     names = names_for(str(reading.facts.value("architecture")))
     if judged.vision is None or judged.text is None or judged.tap is None:
         raise Refused("the repo's vision or text config could not be placed")
     tokens = reading.facts.value("tokens_per_tile")
     found = judged.attributes
     return LlavaSpec(
-        family=family,
+        family=kind.name,
         names=names,
         model_type=str(reading.facts.value("model_type")),
         base=_base(judged.anchors),
@@ -129,9 +135,18 @@ def _spec(family: str, judged: Judgement, reading: ReadingLike, rules: NameRules
         processor=judged.processor,
         connector=judged.connector.code,
         post_norm=judged.tap.post_norm,
+        grid=_grid(reading, judged) if kind.anyres else None,
         rules=both_nestings(rules, reading),
         tokens_per_tile=tokens if isinstance(tokens, int) else None,
     )
+
+
+def _grid(reading: ReadingLike, judged: Judgement) -> Grid | None:
+    side, patch = reading.facts.value("image_size"), reading.facts.value("patch_size")
+    if not isinstance(side, int) or not isinstance(patch, int) or judged.tower is None or judged.tap is None:
+        return None
+    extra = (1 if judged.tower.has_cls else 0) - (1 if judged.tap.strategy == "default" else 0)
+    return Grid(side, side // patch, (side // patch) ** 2 + extra, sizes(pinpoints(reading)))
 
 
 def _base(anchors: LlavaAnchors) -> LlavaBase:

@@ -12,8 +12,10 @@ from porter.families.internvl.judgement import Notes, blocked, differs
 from porter.families.internvl.towers import TowerAnchor
 from porter.families.library import Library, library_beside
 from porter.families.llava.anchors import LlavaAnchors
+from porter.families.llava.anyres import PINPOINTS, pinpoints
 from porter.families.llava.attributes import Attributes, judge_attributes
 from porter.families.llava.connector import Connector, judge_connector
+from porter.families.llava.kinds import Kind
 from porter.families.llava.pixels import judge_pixels
 from porter.jsontypes import JSON, JSONObject
 from porter.planning.spec import SubConfig
@@ -48,7 +50,7 @@ class Judgement:
     processor: Mapping[str, JSON] = field(default_factory=dict)
 
 
-def judge(reading: ReadingLike, tree: Tree, anchors: LlavaAnchors) -> tuple[Judgement, Notes]:
+def judge(reading: ReadingLike, tree: Tree, anchors: LlavaAnchors, kind: Kind) -> tuple[Judgement, Notes]:
     """Every part in turn; a part that cannot be judged leaves a blocker and the others are judged all the same."""
     library = library_beside(tree.package)
     tower, notes = judge_tower(reading, anchors)
@@ -62,7 +64,7 @@ def judge(reading: ReadingLike, tree: Tree, anchors: LlavaAnchors) -> tuple[Judg
     notes = notes.plus(more)
     connector, more = judge_connector(reading)
     notes = notes.plus(more)
-    processor, more = judge_pixels(reading, anchors, library, token, tap.strategy if tap else "", tower)
+    processor, more = judge_pixels(reading, kind, anchors, library, token, tap.strategy if tap else "", tower)
     notes = notes.plus(more)
     attributes, more = judge_attributes(reading, anchors, _settled(reading, tap, connector))
     judged = Judgement(anchors, tower, tap, vision, text, token, attributes, connector, processor)
@@ -75,6 +77,7 @@ def _settled(reading: ReadingLike, tap: Tap | None, connector: Connector) -> dic
         "image_token_index": reading.facts.value("image_context_token_id"),
         "vision_feature_layer": tap.layer if tap else None,
         "vision_feature_select_strategy": tap.strategy if tap else None,
+        PINPOINTS: pinpoints(reading),
         "projector_hidden_act": connector.act,
         "multimodal_projector_bias": connector.bias,
     }

@@ -9,18 +9,20 @@ from porter.families.internvl.judgement import Notes, blocked, differs
 from porter.families.internvl.towers import TowerAnchor
 from porter.families.library import PREFIX, Library
 from porter.families.llava.anchors import LlavaAnchors
+from porter.families.llava.anyres import PINPOINTS, pinpoints
+from porter.families.llava.kinds import Kind
 from porter.jsontypes import JSON, JSONObject
 
 FILES = ("preprocessor_config.json", "processor_config.json")
 KEYS = ("AutoImageProcessor", "AutoProcessor", "AutoFeatureExtractor")
 ENDINGS = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor")
-SQUARE = {"CLIP": "clip", "Siglip": "siglip", "ViT": "vit", "Bit": "bit"}
-"""Image processors that give one image of one size for each image, and transformers' folders of them."""
-ANYRES = ("image_grid_pinpoints", "image_newline")
+NEWLINE = "image_newline"
+ANYRES = (PINPOINTS, NEWLINE)
 
 
 def judge_pixels(
     reading: ReadingLike,
+    kind: Kind,
     anchors: LlavaAnchors,
     library: Library,
     token: str,
@@ -28,7 +30,7 @@ def judge_pixels(
     tower: TowerAnchor | None,
 ) -> tuple[dict[str, JSON], Notes]:
     """(arguments of the HF processor that no file states, notes)."""
-    wrong = _problem(reading, library)
+    wrong = _problem(reading, kind, library)
     if wrong:
         return {}, blocked("pixels", wrong)
     patch = reading.facts.value("patch_size")
@@ -45,11 +47,11 @@ def judge_pixels(
     return wanted, differs("HF processor", anchors.hf_processor, f"{shown} states its arguments", "get_hf_processor")
 
 
-def _problem(reading: ReadingLike, library: Library) -> str | None:
+def _problem(reading: ReadingLike, kind: Kind, library: Library) -> str | None:
     snapshot = reading.snapshot
-    anyres = [name for name in ANYRES if _has(reading, name)]
+    anyres = _anyres(reading, kind)
     if anyres:
-        return f"{anyres[0]}: images are cut into tiles that are packed row by row"
+        return anyres
     own = [entry.key for entry in snapshot.auto_map if entry.key in KEYS]
     if own:
         return f"the repo brings its own {own[0]}"
@@ -59,10 +61,26 @@ def _problem(reading: ReadingLike, library: Library) -> str | None:
     name, document = _named(snapshot.json) or ("", {})
     if not name:
         return "no file of the repo names an image processor"
-    folder = SQUARE.get(_stem(name))
+    folder = kind.processors.get(_stem(name))
     if folder is None or f"{PREFIX}models/{folder}/image_processing_{folder}.py" not in library.code.texts:
-        return f"{name} is no image processor of transformers that gives one square image"
+        known = ", ".join(f"{stem}ImageProcessor" for stem in kind.processors)
+        return f"{name} is not the image processor of transformers that this base takes ({known})"
+    if kind.anyres and document.get(PINPOINTS) != pinpoints(reading):
+        return f"the files disagree about {PINPOINTS}"
     return _not_square(document, reading.facts.value("image_size"))
+
+
+def _anyres(reading: ReadingLike, kind: Kind) -> str | None:
+    """What tells of tiles for a base without them, or is lacking for one with them."""
+    found = [name for name in ANYRES if _has(reading, name)]
+    if found and not kind.anyres:
+        return f"{found[0]}: images are cut into tiles that are packed row by row"
+    if not kind.anyres:
+        return None
+    if pinpoints(reading) is None:
+        return "config.json lists no resolutions by which images would be cut into tiles"
+    stored = reading.snapshot.tensors.tensors
+    return f"no {NEWLINE} is stored" if stored and NEWLINE not in found else None
 
 
 def _has(reading: ReadingLike, name: str) -> bool:

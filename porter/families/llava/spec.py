@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+from porter.families.llava.anyres import Grid
 from porter.jsontypes import JSON, JSONObject
 from porter.planning.names import Names
 from porter.planning.spec import SubConfig, plain
@@ -49,6 +50,8 @@ class LlavaSpec:
     connector: tuple[str, ...] = ()
     post_norm: bool = False
     """The features are those behind the tower's last norm, which the base leaves out."""
+    grid: Grid | None = None
+    """How images are cut by resolutions, where they are."""
     rules: NameRules = field(default_factory=NameRules)
     tokens_per_tile: int | None = None
     video: bool = False

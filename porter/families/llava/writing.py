@@ -6,6 +6,7 @@ from typing import Any
 
 from porter.errors import Refused
 from porter.families.base import ReadingLike
+from porter.families.llava.anyres import Grid
 from porter.families.llava.spec import LlavaSpec
 from porter.planning import layout
 from porter.planning.model_file import Imports, connector_locals, mapper
@@ -35,11 +36,21 @@ class Writing:
 
     def prompt(self, spec: Spec, tile: int) -> Prompt:
         own = _own(spec)
-        cases = (((tile, tile), 1), ((2 * tile, tile), 1))
-        return Prompt(own.image_token, "", own.image_token, "", cases, INSIDE)
+        if own.grid is None:
+            return Prompt(own.image_token, "", own.image_token, "", (((tile, tile), 1), ((2 * tile, tile), 1)), INSIDE)
+        grid = _scaled(own.grid, tile)
+        cases = tuple(((width, tile), grid.tokens(width, tile)) for width in (tile, 2 * tile))
+        return Prompt(own.image_token, "", own.image_token, "", cases, INSIDE, unit=1)
 
     def remote_obstacle(self, reading: ReadingLike, spec: Spec, tree: Tree) -> str | None:
         return _needs_config(_own(spec))
+
+
+def _scaled(grid: Grid, tile: int) -> Grid:
+    """The grid of the tiny twin: as many tiles, each with fewer patches."""
+    patches = grid.patches * tile // grid.side
+    smaller = tuple((height * tile // grid.side, width * tile // grid.side) for height, width in grid.resolutions)
+    return Grid(tile, patches, grid.base - grid.patches**2 + patches**2, smaller)
 
 
 def _own(spec: Spec) -> LlavaSpec:
