@@ -7,10 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from unittest import mock
 
 from porter import process
 from porter.errors import WorkerError
@@ -30,6 +29,7 @@ PRELOAD = (
     "vllm.model_executor.models.llama",
 )
 ENV = {"TORCHDYNAMO_DISABLE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+JOBS = frozenset({"engine", "join", "parameters", "checkpoint"})
 STARTING = 120.0
 
 
@@ -117,7 +117,7 @@ class Warm:
 
 
 @contextmanager
-def warm(scratch: Path, jobs: frozenset[str] = frozenset({"engine"}), together: int = 1) -> Iterator[Warm]:
+def warm(scratch: Path, jobs: frozenset[str] = JOBS, together: int = 1) -> Iterator[Warm]:
     """While it lasts, porter's workers of these jobs are forks of one warm process."""
     made, cold = Warm(scratch, together), process.run_worker
 
@@ -127,9 +127,16 @@ def warm(scratch: Path, jobs: frozenset[str] = frozenset({"engine"}), together: 
         run = made.run if job in jobs else cold
         return run(job, payload, settings=settings, on_event=on_event)
 
-    holders = [module for module in list(sys.modules.values()) if vars(module).get("run_worker") is cold]
-    with ExitStack() as stack:
-        stack.callback(made.close)
-        for module in holders:
-            stack.enter_context(mock.patch.object(module, "run_worker", run_worker))
+    exchange(cold, run_worker)
+    try:
         yield made
+    finally:
+        exchange(run_worker, cold)
+        made.close()
+
+
+def exchange(old: object, new: object) -> None:
+    """In every module that has it, also those that were imported meanwhile."""
+    for module in list(sys.modules.values()):
+        if vars(module).get("run_worker") is old:
+            module.run_worker = new  # type: ignore[attr-defined]

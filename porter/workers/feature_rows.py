@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from porter_worker import build
+from porter_worker.placeholders import TokenFault
 
 SMALL = 200_000_000
 
@@ -15,7 +16,9 @@ class Rows:
     """Feature rows per item, from the model's own embed method; items of one shape are run once."""
 
     def __init__(self, model: Any, method: str, device: str, config: Any) -> None:
-        self.embed = getattr(model, method)
+        self.embed: Any = getattr(model, method, None)
+        if not callable(self.embed):
+            raise TokenFault(f"{type(model).__name__} has no method {method}, by which vLLM asks for image features")
         self.device = device
         self.config = config
         self.known: dict[Any, list[int]] = {}

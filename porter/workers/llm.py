@@ -22,6 +22,7 @@ class Engine:
         self.folder = self.out / "engine-model"
         self.llm: Any = None
         self.config: Any = None
+        self.unresolved: Exception | None = None
         self.embeds: list[Any] = []
         self.figures: dict[str, Any] = {}
         self.arrays: dict[str, Any] = {}
@@ -69,23 +70,42 @@ class Engine:
         inspect_in_process()
 
         weights = self.payload["sets"][0].get("weights")
-        self.config = EngineArgs(**self.arguments(weights)).create_engine_config()
+        try:
+            self.config = EngineArgs(**self.arguments(weights)).create_engine_config()
+        except Exception as error:
+            self.unresolved = spawned.class_error(self.payload["architecture"], error)
+            if self.unresolved is None:
+                raise
+            return f"{self._parsed()}; the rest of vLLM's config needs the class"
         config = self.config.model_config
         return f"{type(config.hf_config).__name__}, architectures {config.architectures}"
+
+    def _parsed(self) -> str:
+        from vllm.transformers_utils.config import get_config
+
+        return type(get_config(str(self.folder), bool(self.payload.get("trust_remote_code")))).__name__
 
     def resolve(self, probe: spawned.Probe) -> str:
         """The class for the architecture, here and in a process of its own."""
         from vllm.model_executor.model_loader import get_model_architecture
 
+        if self.unresolved is not None:
+            raise self.unresolved
         cls, name = get_model_architecture(self.config.model_config)
         probe.check(name, self.config)
         return f"{name} -> {cls.__module__}.{cls.__name__}, also in a spawned process"
 
     def process(self) -> str:
         """The processor and the largest dummy input."""
+        from vllm.model_executor.model_loader import get_model_architecture
         from vllm.multimodal import MULTIMODAL_REGISTRY
 
         config = self.config.model_config
+        cls, _ = get_model_architecture(config)
+        idle = placeholders.unregistered(cls)
+        if idle:
+            how = "@MULTIMODAL_REGISTRY.register_processor is missing, or names another class"
+            raise RuntimeError(f"{', '.join(idle)} stands beside {cls.__name__} and is not registered: {how}")
         processor = MULTIMODAL_REGISTRY.create_processor(config)
         limits = dict(processor.info.allowed_mm_limits)
         if not limits.get("image"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +111,27 @@ class Processor:
         from vllm.multimodal.cache import MultiModalProcessorOnlyCache
 
         return MultiModalProcessorOnlyCache(self.config)
+
+
+def unregistered(model: type) -> list[str]:
+    """Classes for processing that the model's own module defines and its registered processor does not use.
+
+    A module of vLLM's own may hold several models, each with a registration: there only a class without one counts.
+    """
+    from vllm.multimodal import processing
+
+    if model.__module__.startswith("vllm.") and "_processor_factory" in vars(model):
+        return []
+    kinds = tuple(
+        getattr(processing, name)
+        for name in ("BaseProcessingInfo", "BaseMultiModalProcessor", "BaseDummyInputsBuilder")
+        if hasattr(processing, name)
+    )
+    factories = getattr(model, "_processor_factory", None)
+    used = {base for made in vars(factories).values() for base in getattr(made, "__mro__", ())} if factories else set()
+    defined = vars(sys.modules[model.__module__]).values()
+    own = [cls for cls in defined if isinstance(cls, type) and cls.__module__ == model.__module__]
+    return [cls.__name__ for cls in own if issubclass(cls, kinds) and cls not in used]
 
 
 def picture(width: int, height: int) -> Any:

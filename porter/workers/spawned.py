@@ -54,6 +54,19 @@ class Probe:
         self.process.join()
 
 
+def class_error(architecture: str, error: Exception) -> Exception | None:
+    """Why vLLM has no class for the architecture, which is what made `error`; None when it has one."""
+    from vllm import ModelRegistry
+
+    if architecture not in ModelRegistry.get_supported_archs():
+        return error
+    try:
+        ModelRegistry.models[architecture].load_model_cls()
+    except Exception as reason:
+        return reason
+    return None
+
+
 def packed(config: Any) -> bytes:
     """The config as vLLM sends it: classes of remote code go by value."""
     from vllm.transformers_utils import config as configs

@@ -30,6 +30,8 @@ class Sweep:
         self.context = self._context()
         self.faults: list[str] = []
         self.refused: list[str] = []
+        self.not_taken: list[str] = []
+        self.own = list(payload.get("own_modules") or ())
         self.count = 0
         self.largest: tuple[int, str] = (0, "")
         self.spans: dict[tuple[int, int], Span] = {}
@@ -46,13 +48,17 @@ class Sweep:
             action(case)
         except TokenFault as fault:
             self.faults.append(f"{case.name}: {fault}")
-        except Exception as error:
+        except Exception as raised:
+            error = root_of(raised)
             if case.extreme and refused_elsewhere(error):
                 self.refused.append(case.name)
-                return
-            traceback.print_exc()
-            text = str(error).strip().splitlines()
-            self.faults.append(f"{case.name}: {type(error).__name__}: {text[0][:300] if text else ''}{_place(error)}")
+            elif case.kwargs and refused_by_vllm(error, self.own):
+                self.not_taken.append(next(iter(case.kwargs)))
+            else:
+                traceback.print_exc()
+                text = str(error).strip().splitlines()
+                said = f"{type(error).__name__}: {text[0][:300] if text else ''}"
+                self.faults.append(f"{case.name}: {said}{_place(error, self.own)}")
 
     def compare(self, made: Made, name: str = "") -> None:
         """Placeholders against rows, item by item; in order and without overlap."""
@@ -192,10 +198,13 @@ class Sweep:
     def detail(self) -> str:
         lengths = sorted({len(span.ids) for span in self.spans.values()})
         tiles = f", {min(self.tiles)} to {max(self.tiles)} tiles" if len(self.tiles) > 1 else ""
+        further = self.count - len(self.spans) - len(self.refused) - len(self.not_taken)
         refused = f"; {len(self.refused)} sizes refused ({self.refused[0]})" if self.refused else ""
+        if self.not_taken:
+            refused += f"; vLLM's own processor does not take {', '.join(dict.fromkeys(self.not_taken))}"
         return (
             f"{len(self.spans)} sizes{tiles}, {lengths[0]} to {lengths[-1]} placeholders = the model's rows; "
-            f"{self.count - len(self.spans) - len(self.refused)} further prompts; dummy image is the largest{refused}"
+            f"{further} further prompts; dummy image is the largest{refused}"
         )
 
 
@@ -205,8 +214,26 @@ def refused_elsewhere(error: BaseException) -> bool:
     return any(f"/{name}/" in last for name in ("transformers", "PIL", "torchvision")) and isinstance(error, ValueError)
 
 
-def _place(error: BaseException) -> str:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+def refused_by_vllm(error: BaseException, own: list[str]) -> bool:
+    """Whether a setting that a request may give is unknown to a processor that is vLLM's, not the port's."""
+    if not isinstance(error, TypeError) or "unexpected keyword argument" not in str(error):
+        return False
+    last = traceback.extract_tb(error.__traceback__)[-1].filename
+    return "/vllm/" in last and not any(f"/{module}/" in last for module in own)
+
+
+def root_of(error: BaseException) -> BaseException:
+    """What an error was raised from: vLLM wraps those of a processor."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _place(error: BaseException, own: list[str]) -> str:
+    """The innermost frame in the port, else of all."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ported = [frame for frame in frames if any(f"/{module}/" in frame.filename for module in own)]
+    frame = (ported or frames)[-1]
     return f" ({Path(frame.filename).name}:{frame.lineno} in {frame.name})"
 
 
