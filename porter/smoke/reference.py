@@ -12,6 +12,7 @@ from porter.jsontypes import JSON, JSONObject
 DEEPEST = 6
 MOST_ITEMS = 200
 LONGEST = 500
+LARGEST = 8192
 FILES = ("weights", "results")
 
 
@@ -27,6 +28,14 @@ def checked(answer: JSONObject, names: Sequence[str], out: Path) -> JSONObject:
             if not _own_file(item.get(kind), out):
                 raise WorkerError(f"reference: gave no file of {kind} for the {item['name']} weights")
     return kept
+
+
+def with_picture(prompts: Sequence[JSONObject], picture: JSON) -> list[JSONObject]:
+    """The prompts that both sides run: an image that the reference found telling stands in the one of odd aspect."""
+    sides = [picture.get(name) for name in ("width", "height", "seed")] if isinstance(picture, dict) else []
+    if len(sides) != 3 or not all(isinstance(side, int) and 0 < side <= LARGEST for side in sides):
+        return [*prompts]
+    return [{**prompt, "images": [picture]} if prompt["name"] == "odd aspect" else prompt for prompt in prompts]
 
 
 def _own_file(path: JSON, out: Path) -> bool:

@@ -1,7 +1,8 @@
 """Job: run the repo's own model on random weights and keep what it computes. Executes the repo's code; knows no vLLM.
 
 Request  {model, out, native, trust_remote_code, facts, sets: [{name, seed}], steps, prompts: [{name, text, images}]}
-Answer   {model_class, shims, preprocessing, proven_preprocessing, banned, notes, sets: [{name, weights, results}]}
+Answer   {model_class, shims, preprocessing, proven_preprocessing, telling_picture, banned, notes,
+          sets: [{name, weights, results}]}
 
 `weights` is a safetensors file under the repo's own tensor names; `results` an .npz with, per prompt, `ids` (prompt
 tokens), `tokens` (greedy), `logprobs` (steps, vocab) and, for prompts with images, `embeds` (rows, width).
@@ -16,9 +17,10 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from porter_worker import chatting, draw, images, preprocess, runtime, shims, stages
+from porter_worker import chatting, draw, images, preprocess, runtime, shims, stages, tilings
 
 CLASS_KEYS = ("AutoModelForImageTextToText", "AutoModelForVision2Seq", "AutoModelForCausalLM", "AutoModel")
+ODD, REWRITTEN = "odd aspect", "rewritten from facts"
 NOT_FEATURES = ("forward", "generate", "chat", "batch_chat", "prepare_inputs_for_generation")
 
 
@@ -180,6 +182,24 @@ class Reference:
             return made
         raise RuntimeError("no way to make image inputs")
 
+    def telling_picture(self, prompts: list[dict[str, Any]]) -> dict[str, int] | None:
+        """A picture that shows a tiling other than the facts' one; it takes the place of the last prompt's."""
+        last = next((prompt for prompt in prompts if prompt["name"] == ODD), None)
+        if last is None:
+            return None
+        try:
+            self.image_inputs(last["text"], images.load_images(last["images"]))
+            if self.source == REWRITTEN:
+                return None
+            picture: dict[str, int] | None = tilings.telling(
+                lambda loaded: self.image_inputs(last["text"], loaded), self.facts["tiling"]
+            )
+        except Exception as error:
+            self.notes.append(f"tilings: {runtime_line(error)}")
+            return None
+        last["images"] = last["images"] if picture is None else [picture]
+        return picture
+
     def prompt_ids(self, text: str, inputs: preprocess.Inputs) -> Any:
         """Token ids with each placeholder replaced by start, context tokens and end."""
         if inputs.input_ids is not None:
@@ -326,6 +346,7 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
     with torch.no_grad():
         runtime.event({"stage": "build"})
         reference = Reference(payload)
+        picture = reference.telling_picture(payload["prompts"])
         sets = []
         for chosen in payload["sets"]:
             runtime.event({"stage": "run", "set": chosen["name"]})
@@ -336,7 +357,8 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
         "shims": list(dict.fromkeys(reference.used)),
         "preprocessing": reference.source,
         "banned": reference.banned,
-        "proven_preprocessing": reference.source != "rewritten from facts",
+        "proven_preprocessing": reference.source != REWRITTEN,
+        "telling_picture": picture,
         "notes": list(dict.fromkeys(reference.notes)),
         "sets": sets,
     }
