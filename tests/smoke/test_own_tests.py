@@ -38,15 +38,16 @@ PASSING = '    assert model_type(EXAMPLES[model_arch]) == "skylark"\n'
 def subject(tmp_path: Path, changed: Mapping[str, str | None] | None = None) -> OwnTests:
     model = tmp_path / "model"
     model.mkdir()
+    # A new folder, never a real overlay: that is made of links into the installation.
+    package = tmp_path / "stand-in" / "vllm"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("OVERLAY = True\n")
     (model / "config.json").write_text(json.dumps({"model_type": "skylark"}))
     return OwnTests(ARCHITECTURE, write_own_tests(tmp_path / "tree", changed), model)
 
 
 def settings(tmp_path: Path) -> WorkerSettings:
-    overlay = tmp_path / "overlay"
-    (overlay / "vllm").mkdir(parents=True, exist_ok=True)
-    (overlay / "vllm" / "__init__.py").write_text("OVERLAY = True\n")
-    return WorkerSettings(sys.executable, tmp_path / "scratch", tmp_path / "log", path=(overlay,))
+    return WorkerSettings(sys.executable, tmp_path / "scratch", tmp_path / "log", path=(tmp_path / "stand-in",))
 
 
 def climb(asked: OwnTests, tmp_path: Path, *names: str) -> dict[str, Rung]:
