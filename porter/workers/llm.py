@@ -74,16 +74,20 @@ class Engine:
             self.config = EngineArgs(**self.arguments(weights)).create_engine_config()
         except Exception as error:
             self.unresolved = spawned.class_error(self.payload["architecture"], error)
-            if self.unresolved is None:
+            parsed = self._parsed() if self.unresolved is not None else None
+            if parsed is None:
                 raise
-            return f"{self._parsed()}; the rest of vLLM's config needs the class"
+            return f"{parsed}; the rest of vLLM's config needs the class"
         config = self.config.model_config
         return f"{type(config.hf_config).__name__}, architectures {config.architectures}"
 
-    def _parsed(self) -> str:
+    def _parsed(self) -> str | None:
+        """The config class that vLLM makes of the folder; None when it makes none."""
         from vllm.transformers_utils.config import get_config
 
-        return type(get_config(str(self.folder), bool(self.payload.get("trust_remote_code")))).__name__
+        with contextlib.suppress(Exception):
+            return type(get_config(str(self.folder), bool(self.payload.get("trust_remote_code")))).__name__
+        return None
 
     def resolve(self, probe: spawned.Probe) -> str:
         """The class for the architecture, here and in a process of its own."""
