@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 SHARED = Path("/dev/shm")
-_OURS = re.compile(r"/dev/shm/((?:psm|torch|wnsm|vllm|sem\.mp)[\w.-]*)")
+_OURS = re.compile(r"/dev/shm/((?:psm|torch|wnsm|vllm|sem\.mp)[^\s/]*)")
 ROUNDS = 100
 
 
@@ -45,6 +45,17 @@ def remove(names: Iterable[str]) -> None:
     for name in names:
         with suppress(OSError):
             (SHARED / name).unlink()
+
+
+def remove_left(names: set[str]) -> None:
+    """Removes those of `names` that no process of the caller's group has mapped, once the ending ones are gone."""
+    others: set[str] = set()
+    for _ in range(ROUNDS):
+        others = names & shared_memory(members(os.getpgrp(), {os.getpid()}))
+        if not others:
+            break
+        time.sleep(0.05)
+    remove(names - others - shared_memory([os.getpid()]))
 
 
 def end_others(group: int) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from porter_worker import batch
+from porter_worker import batch, groups
 from porter_worker.outcome import Skipped
 
 TOLERANCE = {"cpu": 1e-4}
@@ -113,7 +113,9 @@ def spread(engine: Any, way: Way, count: int, backend: str) -> Iterator[None]:
         prepare(engine, way)
         yield
     finally:
+        held = groups.shared_memory(groups.members(os.getpgrp()))
         engine.close()
+        groups.remove_left(held)
 
 
 @contextmanager

@@ -205,17 +205,17 @@ def free_port() -> int:
 
 def end(process: subprocess.Popen[bytes], before: set[int]) -> None:
     """A server that is asked to end takes its engine along; what is left of the group since then is killed."""
+    shared = groups.shared_memory(pid for pid in groups.members(os.getpgrp()) if pid not in before)
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(ENDING_SECONDS)
     left = [pid for pid in groups.members(os.getpgrp()) if pid not in before]
-    shared = groups.shared_memory(left)
     for pid in left:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
     process.kill()
     process.wait()
-    groups.remove(shared)
+    groups.remove_left(shared)
 
 
 def telling_line(log: Path) -> str:
