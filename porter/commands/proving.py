@@ -187,7 +187,7 @@ class Proof:
         """What porter.json keeps of the proof: seeds, versions and limits, no times."""
         parity = (self.smoke or {}).get("parity")
         engine = (self.smoke or {}).get("engine")
-        kept = ("weights", "seeds", "tolerance", "not_proven")
+        kept = ("status", "weights", "seeds", "tolerance", "not_proven")
         return {
             "parity": {key: parity.get(key) for key in kept} if isinstance(parity, dict) else None,
             "versions": {name: engine.get(name) for name in PACKAGES} if isinstance(engine, dict) else None,

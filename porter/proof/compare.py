@@ -17,7 +17,7 @@ TOLERANCE = 3e-5
 """Largest difference of a logprob (absolute) and of image embeddings (relative): float32 rounding stays below it."""
 NEVER_PROVEN = ("tensor parallelism", "CUDA kernels", "quantisation", "the real weights")
 
-Status = Literal["passed", "failed", "unproven", "skipped"]
+Status = Literal["passed", "failed", "unproven", "skipped", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,8 @@ def _verdict(
     embeds = _largest([row.embed_diff for row in rows])
     shown = f", image embeddings {embeds:.1e}" if embeds is not None else ""
     detail = f"{len(rows)} comparisons: ids and greedy tokens equal, logprobs within {largest:.1e}{shown}"
-    missing = () if embeds is not None else ("image embeddings on their own",)
+    alone = embeds is not None and all(all(row.has_embeds) for row in rows if any(row.has_embeds))
+    missing = () if alone else ("image embeddings on their own",)
     return Parity("passed", detail, tuple(rows), seeds, (*proven, *missing), reference)
 
 

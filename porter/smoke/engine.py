@@ -20,6 +20,7 @@ from porter.smoke.sweep import sweep_sizes
 from porter.tiny.document import as_int
 
 IMAGES_PER_PROMPT = 2
+ANSWERS = ("text", "image")
 MAX_STARTS = 4
 
 
@@ -34,9 +35,10 @@ class EngineRun:
     blocked: Mapping[str, str]
 
     def climb(self, wanted: Collection[str], asked: JSONObject) -> tuple[tuple[Rung, ...], JSONObject]:
-        """Every rung of `wanted`, and the worker's answer ({} when it died). `asked`: sets, prompts, steps, banned.
+        """Every rung of `wanted`, and the worker's answer: {"lost": why} when it died. `asked`: sets, prompts, ...
 
-        A worker that dies fails the rung it was in; those that do not need that rung run in another one.
+        A worker that dies fails the rung it was in; those that do not need that rung run in another one. The answers to
+        text and image are what the proof compares: where a later rung took them along, they are asked for again.
         """
         done = {name: Rung(name, "skipped", why) for name, why in self._blocked(wanted).items()}
         answer: JSONObject = {}
@@ -46,7 +48,9 @@ class EngineRun:
                 break
             rungs, last = self._start([name for name in with_prerequisites(left) if name in wanted], asked)
             done |= {rung.name: rung for rung in rungs if rung.name not in done}
-            answer = last or answer
+            answer = last if "sets" in last or not answer else answer
+        if "sets" not in answer and all(name in done and done[name].status == "passed" for name in ANSWERS):
+            _, answer = self._start([name for name in with_prerequisites(ANSWERS) if name in wanted], asked)
         gone = f"the engine worker ended {MAX_STARTS} times before this rung"
         return tuple(done.get(name) or Rung(name, "skipped", gone) for name in wanted), answer
 
@@ -63,9 +67,10 @@ class EngineRun:
         try:
             answer = run_worker("engine", payload, settings=self._settings(), on_event=seen)
         except WorkerError as error:
-            return tuple(map(advised, seen.after_crash(names, error))), {}
+            return tuple(map(advised, seen.after_crash(names, error))), {"lost": error.message}
         rungs = [rung_of(item) for item in dicts(answer.get("rungs"))]
-        return tuple(advised(rung if self.options.trust else without_trust(rung)) for rung in rungs), answer
+        untold = self.subject.untold(self.options)
+        return tuple(advised(without_trust(rung) if untold else rung) for rung in rungs), answer
 
     def _payload(self) -> JSONObject:
         subject, choice = self.subject, self.options.choice

@@ -39,8 +39,8 @@ def fitting(reading: RepoReading, settings: WorkerSettings, choice: EngineChoice
         return Fitting(blocked=model.blocked)
     try:
         machine = Machine.from_json(run_worker("machine", {}, settings=settings))
-    except WorkerError as error:
-        return Fitting(blocked={"config": error.message})
+    except WorkerError:
+        return Fitting(blocked=model.blocked)  # the engine worker will say what is wrong with this interpreter
     device = chosen(choice, machine)
     command = choice.command(reading.snapshot.repo.id, model.max_model_len, device.device)
     if device.why_not:

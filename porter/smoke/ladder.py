@@ -156,6 +156,11 @@ class _Run:
             return Parity("skipped", f"needs {', '.join(blocked) or 'the engine'}", not_proven=not_proven)
         engine_sets = {str(item["name"]): item for item in dicts(answer.get("sets"))}
         failed = [f"{name} weights: {item['error']}" for name, item in engine_sets.items() if item.get("error")]
+        without = [str(item["name"]) for item in reference.sets() if str(item["name"]) not in engine_sets]
+        if without and not failed:
+            lost = f": {answer['lost']}" if "lost" in answer else ""
+            why = f"vLLM gave no answers for {', '.join(without)} weights{lost}"
+            return Parity("error" if lost else "unproven", why, not_proven=not_proven)
         if failed:
             return Parity("failed", failed[0], not_proven=not_proven)
         return self._compared(reference, reference.answer, engine_sets)
@@ -164,7 +169,6 @@ class _Run:
         pairs: list[JSON] = [
             {"set": item["name"], "reference": item["results"], "engine": engine[str(item["name"])]["results"]}
             for item in reference.sets()
-            if str(item["name"]) in engine
         ]
         try:
             compared = run_worker("compare", {"pairs": pairs, "prompts": [*self.names]}, settings=self.settings)
@@ -185,6 +189,8 @@ class _Run:
 
 
 def _unproven_parts(reading: RepoReading, answer: JSONObject) -> Iterable[str]:
+    if not answer.get("proven_image_text"):
+        yield "the tokens around an image: the repo's code does not show them, they were taken from facts"
     if not answer.get("proven_preprocessing"):
         yield "preprocessing: the repo has no code for it, it was rewritten from facts"
         if reading.facts.value("image_mean") is None:

@@ -38,7 +38,7 @@ RUNGS: Mapping[str, tuple[str, ...]] = {name: _NEEDS[name] for name in ORDER}
 """Every rung with its prerequisites, in order."""
 ON_REQUEST = ("lora", "tp", "pp", "serve")
 DEFAULT = tuple(name for name in RUNGS if name not in ON_REQUEST and name not in OWN_RUNGS)
-ASKS_FOR_TRUST = ("trust_remote_code", "trust-remote-code", "requires you to execute")
+ASKS_FOR_TRUST = ("setting `trust_remote_code=True`", "requires you to execute")
 
 
 def with_prerequisites(names: Iterable[str]) -> tuple[str, ...]:

@@ -34,6 +34,10 @@ class Subject:
     def ported(self) -> bool:
         return self.plugin is not None or bool(self.path)
 
+    def untold(self, options: SmokeOptions) -> bool:
+        """Whether vLLM would run the repo's own config class here, and may not."""
+        return not options.trust and (self.plugin is None or not self.own_config)
+
 
 @dataclass(frozen=True, slots=True)
 class SmokeOptions:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from porter.errors import RepoError, WorkerError
+from porter.errors import HubError, RepoError, WorkerError
 from porter.hub import snapshot_of
 from porter.hub.snapshot import Snapshot
 from porter.process import WorkerSettings
@@ -47,7 +47,7 @@ def weights_rungs(
         made = _judged(subject, settings, options, saved)
     except WorkerError as error:
         made = (Rung("build", "failed", error.message), Rung("weights", "skipped", "needs build"))
-    first, *others = (advised(rung if options.trust else without_trust(rung)) for rung in made)
+    first, *others = (advised(without_trust(rung) if subject.untold(options) else rung) for rung in made)
     timed = (Rung(first.name, first.status, first.detail, time.monotonic() - start), *others)
     return tuple(rung for rung in timed if rung.name in asked)
 
@@ -57,15 +57,15 @@ def _judged(
 ) -> tuple[Rung, Rung]:
     snapshot, against = subject.reading.snapshot, Against(subject.plugin, subject.ported, trust=options.trust)
     settings = replace(settings, path=(*subject.path, *settings.path))
-    size, whose = "at full size", ""
-    if not snapshot.tensors.tensors and not snapshot.tensors.problems:
-        if saved is None:
-            places = len(targets_for(snapshot, settings, against))
-            return Rung("build", "passed", f"{places} parameters, {size}"), Rung("weights", "skipped", NOT_SEEN)
-        snapshot, size, whose = _twin(saved, settings.scratch / "saved"), "at tiny size", f"; {BY_CODE}"
+    unseen = not snapshot.tensors.tensors and not snapshot.tensors.problems
+    if unseen and saved is None:
+        places = len(targets_for(snapshot, settings, against))
+        return Rung("build", "passed", f"{places} parameters, at full size"), Rung("weights", "skipped", NOT_SEEN)
+    size, whose = ("at tiny size", f"; {BY_CODE}") if unseen else ("at full size", "")
     try:
-        report = check_weights(snapshot, settings, against)
-    except RepoError as error:
+        seen = _twin(saved, settings.scratch / "saved") if unseen and saved else snapshot
+        report = check_weights(seen, settings, against)
+    except (RepoError, HubError) as error:
         return Rung("build", "skipped", "needs readable headers"), Rung("weights", "failed", error.message)
     built = Rung("build", "passed", f"{report.totals.parameters} parameters, {size}")
     return built, Rung("weights", "passed" if report.ok else "failed", f"{in_a_line(report)}{whose}")
@@ -73,6 +73,9 @@ def _judged(
 
 def _twin(saved: Saved, folder: Path) -> Snapshot:
     """The tiny model and its weights as one repo."""
-    shutil.copytree(saved.model, folder)
-    os.link(saved.weights, folder / "model.safetensors")
+    try:
+        shutil.copytree(saved.model, folder)
+        os.link(saved.weights, folder / "model.safetensors")
+    except OSError as error:
+        raise RepoError(f"what the repo's code saved cannot be read: {error.strerror}") from error
     return snapshot_of(str(folder), revision=None, offline=True)

@@ -182,7 +182,8 @@ def untouched(adapter: int) -> Callable[[Any], list[str]]:
     def read(model: Any) -> list[str]:
         manager = model.lora_manager
         slot = manager.lora_index_to_id.index(adapter)
-        return [name for name, module in manager.modules.items() if not all(filled(module, slot))]
+        held = {name: [*filled(module, slot)] for name, module in manager.modules.items()}
+        return [name for name, stacks in held.items() if not stacks or not all(stacks)]
 
     return read
 

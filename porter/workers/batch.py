@@ -177,12 +177,13 @@ def is_list(value: Any) -> bool:
 
 
 def distance(left: Any, right: Any) -> float:
-    """The largest difference of two rows of logprobs."""
+    """The largest difference of two rows of logprobs; columns beyond the shorter are padding."""
     import numpy as np
 
     size = min(len(left), len(right))
-    known = np.isfinite(left[:size]) & np.isfinite(right[:size])
-    return float(np.abs(left[:size][known] - right[:size][known]).max(initial=0.0))
+    with np.errstate(invalid="ignore"):
+        gaps = np.where(left[:size] == right[:size], 0.0, np.abs(left[:size] - right[:size]))
+    return float(np.nan_to_num(gaps, nan=np.inf).max()) if size else float("inf")
 
 
 def same_answers(left: dict[str, Any], right: dict[str, Any]) -> bool:

@@ -48,6 +48,7 @@ class Child:
         shared = groups.shared_memory(groups.members(self.pid))
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+        groups.end_others(self.pid)
         code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         groups.remove(shared)
         ending = {"code": code, "timed_out": late and not ended, "seconds": time.monotonic() - self.start}

@@ -58,6 +58,13 @@ def remove_left(names: set[str]) -> None:
     remove(names - others - shared_memory([os.getpid()]))
 
 
+def end_since(before: set[int]) -> None:
+    """Ends what joined the caller's group after `before`."""
+    for pid in members(os.getpgrp(), {*before, os.getpid()}):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def end_others(group: int) -> None:
     """Ends every process of `group` but the caller, then removes their shared memory."""
     spare, names = {os.getpid()}, set[str]()

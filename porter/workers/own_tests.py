@@ -141,7 +141,8 @@ class Outcomes:
     def finish(self) -> None:
         """The suite that ran is a rung now; its seconds run from the end of the one before."""
         if self.current is not None:
-            rung = rung_of(self.current, *summary(self.found), time.monotonic() - self.clock, self.note)
+            made = summary(self.found) if meant(self.current, self.found) else ("skipped", no_case(self.current))
+            rung = rung_of(self.current, *made, time.monotonic() - self.clock, self.note)
             self.rungs[rung["name"]] = rung
             runtime.event({"rung": rung["name"], "event": "finish", **rung})
             self.current, self.found, self.clock = None, [], time.monotonic()
@@ -153,7 +154,7 @@ class Outcomes:
         ran = self.rungs.get(suite["rung"])
         if broken or (anywhere and ran is None):
             return rung_of(suite, "failed", f"pytest cannot collect {suite['file']}: {(broken or anywhere)[0]}")
-        return ran or rung_of(suite, "skipped", f"pytest found no test for {suite['value']} in {suite['file']}")
+        return ran or rung_of(suite, "skipped", no_case(suite))
 
 
 def wanted(item: Any, suite: dict[str, Any]) -> bool:
@@ -163,6 +164,16 @@ def wanted(item: Any, suite: dict[str, Any]) -> bool:
         return False
     parameter, call = suite["functions"][name], getattr(item, "callspec", None)
     return parameter is None or (call is not None and call.params.get(parameter) == suite["value"])
+
+
+def meant(suite: dict[str, Any], found: list[tuple[str, str, str]]) -> bool:
+    """Whether a test failed or was about the suite's value: one taken whole says nothing about it by passing."""
+    cases = any(parameter is not None for parameter in suite["functions"].values())
+    return not cases or any(kind == "failed" or "[" in test for kind, test, _ in found)
+
+
+def no_case(suite: dict[str, Any]) -> str:
+    return f"pytest found no test for {suite['value']} in {suite['file']}"
 
 
 def test_name(nodeid: str) -> str:
@@ -217,7 +228,7 @@ def run(payload: dict[str, Any], suites: list[dict[str, Any]], lacking: list[str
     ]
     files = dict.fromkeys(str(root / "tests" / suite["file"]) for suite in suites)
     code = pytest.ExitCode(pytest.main([*options, *files], plugins=[outcomes]))
-    if code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise RuntimeError(f"pytest stopped with {code.name}; its own words are in the log")
     return outcomes
 

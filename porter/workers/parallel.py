@@ -107,9 +107,14 @@ def spread(engine: Any, way: Way, count: int, backend: str) -> Iterator[None]:
     more = {way.argument: count, "distributed_executor_backend": backend}
     weights = engine.payload["sets"][0].get("weights")
     engine.close()
+    before = set(groups.members(os.getpgrp()))
     try:
-        with environment(count, backend):
-            engine.llm = LLM(**{**engine.arguments(weights), **more}, disable_log_stats=True)
+        try:
+            with environment(count, backend):
+                engine.llm = LLM(**{**engine.arguments(weights), **more}, disable_log_stats=True)
+        except BaseException:
+            groups.end_since(before)
+            raise
         prepare(engine, way)
         yield
     finally:

@@ -1,7 +1,7 @@
 """Job: run the repo's own model on random weights and keep what it computes. Executes the repo's code; knows no vLLM.
 
 Request  {model, out, native, trust_remote_code, facts, sets: [{name, seed}], steps, prompts: [{name, text, images}]}
-Answer   {model_class, shims, preprocessing, proven_preprocessing, telling_picture, banned, notes,
+Answer   {model_class, shims, preprocessing, proven_preprocessing, proven_image_text, telling_picture, banned, notes,
           sets: [{name, weights, results}]}
 
 `weights` is a safetensors file under the repo's own tensor names; `results` an .npz with, per prompt, `ids` (prompt
@@ -156,6 +156,8 @@ class Reference:
         self.used: list[str] = []
         self.notes: list[str] = []
         self.source = ""
+        self.shown_text = True
+        """The repo's own code wrote what stands for an image in every prompt."""
         self.way: preprocess.Way | None = None
         self.model = build(self.folder, bool(payload.get("native")), self.used)
         self.trust = bool(payload["trust_remote_code"])
@@ -216,6 +218,7 @@ class Reference:
         own = chatting.image_text(self.model, self.tokenizer, self.facts["image_placeholder"], tiles)
         if own is not None:
             return str(own)
+        self.shown_text = False
         body = self.facts["image_context_token"] * (count * self.tokens_per_tile(inputs))
         start, end = (self.facts.get(f"image_{side}_token") or "" for side in ("start", "end"))
         return f"{start}{body}{end}"
@@ -358,6 +361,7 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
         "preprocessing": reference.source,
         "banned": reference.banned,
         "proven_preprocessing": reference.source != REWRITTEN,
+        "proven_image_text": reference.shown_text,
         "telling_picture": picture,
         "notes": list(dict.fromkeys(reference.notes)),
         "sets": sets,

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from porter_worker.placeholders import Case, Processor
 
 SERVER = "vllm.entrypoints.openai.api_server"
 NAME = "port"
-READY_SECONDS = 600.0
+READY_SECONDS = 300.0
 ANSWER_SECONDS = 120.0
 ENDING_SECONDS = 20.0
 TOKENS = 4
@@ -209,10 +208,7 @@ def end(process: subprocess.Popen[bytes], before: set[int]) -> None:
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(ENDING_SECONDS)
-    left = [pid for pid in groups.members(os.getpgrp()) if pid not in before]
-    for pid in left:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+    groups.end_since(before)
     process.kill()
     process.wait()
     groups.remove_left(shared)

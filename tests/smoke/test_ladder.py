@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from porter.errors import UsageError, WorkerError
+from porter.facts import infer
 from porter.facts.model import Confidence, Fact, ModelFacts
+from porter.hub import snapshot_of
+from porter.jsontypes import JSON, JSONObject, items
+from porter.process import WorkerSettings
+from porter.smoke import engine
 from porter.smoke.engine import Seen
 from porter.smoke.inputs import prompts, tiling
+from porter.smoke.model import ModelFolder
 from porter.smoke.report import Rung, RungStatus
 from porter.smoke.rungs import RUNGS, with_prerequisites, without_trust
+from porter.smoke.subject import SmokeOptions, Subject
+from tests.smoke.climbing import EXAMPLE
 
 
 def test_prerequisites_come_along_in_order() -> None:
@@ -71,3 +82,37 @@ def test_a_rung_that_lacks_trust_is_skipped(status: RungStatus, detail: str, exp
     found = without_trust(Rung("config", status, detail))
     assert found.status == expected
     assert expected != "skipped" or "--trust-remote-code" in found.detail
+
+
+ASKED: JSONObject = {"sets": [], "prompts": [], "steps": 1, "banned": None}
+
+
+@pytest.mark.parametrize(("deaths", "answered"), [(("batch",), True), (("batch", None), False)])
+def test_a_death_after_the_answers_costs_the_proof_only_when_it_comes_again(
+    deaths: tuple[str | None, ...], answered: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`deaths`: the rung in which each worker dies, None = after its last one; the workers after them live."""
+    waiting = list(deaths)
+
+    def run_worker(job: str, payload: JSONObject, *, settings: object, on_event: Seen) -> JSONObject:
+        names = [str(name) for name in items(payload["rungs"])]
+        at = waiting.pop(0) if waiting else "nowhere"
+        for name in names:
+            on_event({"rung": name, "event": "start"})
+            if name == at:
+                raise WorkerError("engine: killed by SIGKILL")
+            on_event({"event": "finish", "name": name, "status": "passed", "detail": "", "seconds": 0.1})
+        if at is None:
+            raise WorkerError("engine: killed by SIGKILL")
+        rungs: list[JSON] = [{"name": name, "status": "passed", "detail": "", "seconds": 0.1} for name in names]
+        return {"rungs": rungs, "sets": [{"name": "normal"}]}
+
+    monkeypatch.setattr(engine, "run_worker", run_worker)
+    reading = infer(snapshot_of(str(EXAMPLE), revision=None, offline=True))
+    settings = WorkerSettings(sys.executable, tmp_path, tmp_path / "log")
+    model = ModelFolder(tmp_path, 56, 6, 512)
+    run = engine.EngineRun(Subject(reading), settings, SmokeOptions(trust=True), model, {})
+    rungs, answer = run.climb(("config", "registry", "load", "text", "image", "batch"), ASKED)
+    assert {rung.name: rung.status for rung in rungs}["batch"] == "error"
+    assert {rung.status for rung in rungs if rung.name != "batch"} == {"passed"}
+    assert ("sets" in answer) == answered and ("lost" in answer) != answered
