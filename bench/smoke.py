@@ -30,11 +30,12 @@ os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
 os.environ["TORCHDYNAMO_DISABLE"] = "1"
 import numpy as np
 from PIL import Image
-from vllm import LLM, EngineArgs, SamplingParams
+from vllm import EngineArgs, SamplingParams
 
 request = json.loads(sys.stdin.read())
 EngineArgs(**request["arguments"]).create_engine_config()
 taken, start = {}, time.perf_counter()
+from vllm import LLM
 llm = LLM(**request["arguments"], disable_log_stats=True)
 taken["load"] = time.perf_counter() - start
 kept = {"temperature": 0.0, "max_tokens": 8, "ignore_eos": True, "logprobs": -1, "detokenize": False}

@@ -45,6 +45,7 @@ class Probe:
             self.process.join(TIMEOUT)
             code = self.process.exitcode
             raise Unknown(f"a spawned process that looked for {architecture} ended with exit code {code}") from None
+        self.process.kill()  # its own way of ending would take a core from the engine that is loaded next
         if reason:
             raise Unknown(f"{architecture} resolves here, but in a spawned process {reason}")
 
