@@ -20,7 +20,7 @@ def test_the_record_of_a_proof_names_seeds_and_versions_and_nothing_of_this_run(
     engine = {"vllm": "1", "torch": "2", "transformers": "3", "device_name": "cpu", "load_seconds": 1.5}
     record = Proof((), smoke={"parity": parity, "engine": engine}).record()
     assert record["versions"] == {"vllm": "1", "torch": "2", "transformers": "3"}
-    assert record["parity"] == {"weights": ["normal"], "seeds": [0], "tolerance": 3e-5, "not_proven": ["x"]}
+    assert record["parity"] == {key: value for key, value in parity.items() if key != "rows"}
     failed = Check("load", "error", "engine: FileNotFoundError: /somewhere/x, after 1.2 s", 1.2)
     assert failed.record() == {"name": "load", "status": "error"}
 
