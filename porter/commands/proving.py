@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from porter.weights.report import WeightsReport
 
 
-PACKAGES = ("vllm", "torch", "transformers")
-
-
 @dataclass(frozen=True, slots=True)
 class Placed:
     """A port as a worker sees it: `plugin` (folder, module), an overlay of a source tree, or vLLM's own class."""
@@ -185,6 +182,8 @@ class Proof:
 
     def record(self) -> JSONObject:
         """What porter.json keeps of the proof: seeds, versions and limits, no times."""
+        from porter.proof.signed import PACKAGES
+
         parity = (self.smoke or {}).get("parity")
         engine = (self.smoke or {}).get("engine")
         kept = ("status", "weights", "seeds", "tolerance", "not_proven")

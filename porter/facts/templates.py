@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from porter.facts.model import Evidence
 from porter.facts.token_roles import role_of
 from porter.hub.snapshot import Snapshot
+from porter.jsontypes import objects
 
 if TYPE_CHECKING:
     from jinja2 import nodes
@@ -38,7 +39,7 @@ def chat_templates(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         found = snapshot.json.get(file, {}).get("chat_template")
         if isinstance(found, str):
             yield file, found
-        named = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+        named = objects(found)
         pairs = list(found.items()) if isinstance(found, dict) else [(i.get("name"), i.get("template")) for i in named]
         for _, text in sorted(pairs, key=lambda pair: (pair[0] != "default", str(pair[0]))):
             if isinstance(text, str):

@@ -12,7 +12,7 @@ from porter.errors import Refused
 from porter.facts.reading import RepoReading, bounded
 from porter.families.base import ReadingLike, Verdict
 from porter.hub.snapshot import TensorInfo
-from porter.jsontypes import JSON
+from porter.jsontypes import JSON, objects
 from porter.planning.plan import OpenItem, Plan
 from porter.planning.plugin import plugin_files
 from porter.planning.spec import Spec
@@ -74,8 +74,7 @@ def inferable(tensors: Sequence[TensorInfo], reading: RepoReading) -> tuple[Tens
 
     Left in, its attention would be taken for that of a layer.
     """
-    towers = reading.facts.value("vision_tower")
-    prefixes = [item.get("prefix") for item in (towers if isinstance(towers, list) else []) if isinstance(item, dict)]
+    prefixes = [tower.get("prefix") for tower in objects(reading.facts.value("vision_tower"))]
     heads = tuple(f"{prefix}.{inner}head." for prefix in prefixes if prefix for inner in ("", "vision_model."))
     kept = [tensor for tensor in tensors if not (heads and tensor.name.startswith(heads))]
     order = {name: place for place, name in enumerate(built_in_order(reading))}

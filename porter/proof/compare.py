@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSON, JSONObject, as_float
 from porter.proof.causes import causes
 from porter.proof.stages import Place, Shape, Stage, earliest, first_difference, shapes_of, stages_of, summary
 
@@ -44,8 +44,8 @@ class Row:
             prompt=str(row["prompt"]),
             ids_equal=_bool(row.get("ids_equal")),
             greedy_equal=_bool(row.get("greedy_equal")),
-            max_logprob_diff=_float(row.get("max_logprob_diff")),
-            embed_diff=_float(row.get("embed_diff")),
+            max_logprob_diff=as_float(row.get("max_logprob_diff")),
+            embed_diff=as_float(row.get("embed_diff")),
             ids=(lengths[0], lengths[1]) if len(lengths) == 2 else None,
             has_embeds=(known[0], known[1]),
             embed_shapes=shapes_of(row.get("embed_shapes")),
@@ -208,7 +208,3 @@ def _largest(values: Sequence[float | None]) -> float | None:
 
 def _bool(value: JSON) -> bool | None:
     return value if isinstance(value, bool) else None
-
-
-def _float(value: JSON) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

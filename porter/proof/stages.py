@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSON, JSONObject, as_float, as_int
 
 STAGES = (
     "prompt ids",
@@ -51,13 +51,13 @@ class Place:
             side=str(row.get("side")),
             point=_text(row.get("point")),
             part=_text(row.get("part")),
-            block=_int(row.get("block")),
-            blocks=_int(row.get("of")),
+            block=as_int(row.get("block")),
+            blocks=as_int(row.get("of")),
             whole=row.get("whole") is True,
             kind=str(row.get("kind") or ""),
             shapes=shapes_of(row.get("shapes")),
-            max_diff=_float(row.get("max_diff")),
-            rel_diff=_float(row.get("rel_diff")),
+            max_diff=as_float(row.get("max_diff")),
+            rel_diff=as_float(row.get("rel_diff")),
             signs=signs if isinstance(signs, dict) else None,
         )
 
@@ -267,11 +267,3 @@ def _shape(value: JSON) -> Shape | None:
 
 def _text(value: JSON) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _int(value: JSON) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _float(value: JSON) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from porter.console import Branch
 from porter.facts.model import Confidence, Fact, ModelFacts
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSON, JSONObject, objects
 from porter.render.words import counted, short, short_source
 
 OTHER_ROLES = ("head", "extra", "side")
@@ -153,7 +153,7 @@ def patterns(layout: JSONObject) -> Iterator[Branch]:
 
 
 def pattern_lines(found: JSON) -> Iterator[Branch]:
-    rows = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    rows = objects(found)
     for row in rows[:PATTERNS]:
         told = " ".join(short(row[key]) for key in ("shape", "dtype") if row.get(key))
         yield f"{short(row.get('pattern'), 80)}  {told}".rstrip(), ()

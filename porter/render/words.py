@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping
 
 from porter.facts.model import Fact
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSON, objects
 from porter.overrides import KINDS
 
 CELL = 40
@@ -70,15 +70,15 @@ def _quantization(value: JSON) -> str:
 
 
 def _buffers(value: JSON) -> str:
-    return ", ".join(f"{item.get('name')} {short(item.get('shape'))}" for item in _tables(value)) or "none"
+    return ", ".join(f"{item.get('name')} {short(item.get('shape'))}" for item in objects(value)) or "none"
 
 
 def _separators(value: JSON) -> str:
-    return ", ".join(f"{short(item.get('token'))} ({item.get('role')})" for item in _tables(value)) or "none"
+    return ", ".join(f"{short(item.get('token'))} ({item.get('role')})" for item in objects(value)) or "none"
 
 
 def _auto_map(value: JSON) -> str:
-    entries = list(_tables(list(value.values()))) if isinstance(value, dict) else []
+    entries = objects([*value.values()]) if isinstance(value, dict) else []
     lost = sum(entry.get("found") is False for entry in entries)
     return f"{len(entries)} classes" + (f", {lost} not in the repo" if lost else "") if entries else "none"
 
@@ -100,10 +100,6 @@ def _library(value: JSON) -> str:
         return short(value)
     inside = {"true": ", inside the range", "false": ", outside the range"}.get(json.dumps(value.get("in_range")), "")
     return f"{short(value.get('version'))}{inside}"
-
-
-def _tables(value: JSON) -> list[JSONObject]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 WORDS: Mapping[str, Callable[[JSON], str]] = {

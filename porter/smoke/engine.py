@@ -8,7 +8,7 @@ from typing import cast
 
 from porter.errors import WorkerError
 from porter.facts.model import Confidence, ModelFacts
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSONObject, as_int, objects
 from porter.process import ENGINE_LIMITS, WorkerSettings, plugin_path, run_worker
 from porter.smoke.devices import UTILISATION
 from porter.smoke.explain import advice
@@ -17,7 +17,6 @@ from porter.smoke.report import Rung, RungStatus
 from porter.smoke.rungs import dependents, with_prerequisites, without_trust
 from porter.smoke.subject import Progress, SmokeOptions, Subject
 from porter.smoke.sweep import sweep_sizes
-from porter.tiny.document import as_int
 
 IMAGES_PER_PROMPT = 2
 ANSWERS = ("text", "image")
@@ -68,7 +67,7 @@ class EngineRun:
             answer = run_worker("engine", payload, settings=self._settings(), on_event=seen)
         except WorkerError as error:
             return tuple(map(advised, seen.after_crash(names, error))), {"lost": error.message}
-        rungs = [rung_of(item) for item in dicts(answer.get("rungs"))]
+        rungs = [rung_of(item) for item in objects(answer.get("rungs"))]
         untold = self.subject.untold(self.options)
         return tuple(advised(without_trust(rung) if untold else rung) for rung in rungs), answer
 
@@ -167,10 +166,6 @@ def rung_of(item: JSONObject) -> Rung:
         str(item["detail"]),
         float(seconds) if isinstance(seconds, (int, float)) else 0.0,
     )
-
-
-def dicts(value: JSON) -> list[JSONObject]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _settled(facts: ModelFacts, name: str) -> bool:

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from porter.facts.configs import Scope
 from porter.facts.reading import RepoReading
 from porter.hub.snapshot import TensorTable
-from porter.jsontypes import JSON, JSONObject
-from porter.tiny.document import as_int
+from porter.jsontypes import JSON, JSONObject, as_int, objects
 
 GIB = 1 << 30
 BLOCK = 128
@@ -185,8 +184,7 @@ def _size(reading: RepoReading, scope: Scope, name: str) -> int | None:
 
 
 def _towers(reading: RepoReading) -> list[JSONObject]:
-    towers = reading.facts.value("vision_tower")
-    return [item for item in towers if isinstance(item, dict)] if isinstance(towers, list) else []
+    return objects(reading.facts.value("vision_tower"))
 
 
 def _tower(reading: RepoReading, name: str) -> int:

@@ -11,11 +11,11 @@ from typing import cast
 
 from porter.errors import WorkerError
 from porter.facts.reading import RepoReading
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSON, JSONObject, objects
 from porter.process import REMOTE_CODE_LIMITS, WorkerSettings, run_worker
 from porter.proof.causes import TINY_TILE
 from porter.proof.compare import NEVER_PROVEN, Parity, Row, judge
-from porter.smoke.engine import EngineRun, dicts, placeholder
+from porter.smoke.engine import EngineRun, placeholder
 from porter.smoke.fitting import Fitting, fitting
 from porter.smoke.inputs import prompts, shown, tiling
 from porter.smoke.model import ModelFolder, model_folder
@@ -69,7 +69,7 @@ class Reference:
     seconds: float = 0.0
 
     def sets(self) -> list[JSONObject]:
-        return dicts(self.answer.get("sets")) if self.answer else []
+        return objects(self.answer.get("sets")) if self.answer else []
 
 
 class _Run:
@@ -101,7 +101,7 @@ class _Run:
         try:
             answer = run_worker("reference", self._asked(), settings=settings, on_event=self.options.on_event)
             answer = checked(answer, SETS, self.out)
-            self.prompts = [*with_picture(dicts(self.prompts), answer.get("telling_picture"))]
+            self.prompts = [*with_picture(objects(self.prompts), answer.get("telling_picture"))]
         except WorkerError as error:
             why = f"the reference could not run: {error.message}"
             return Reference(None, "unproven", why, time.monotonic() - start)
@@ -154,7 +154,7 @@ class _Run:
         blocked = [rung.name for rung in rungs if rung.name in RUNGS["parity"] and rung.status != "passed"]
         if blocked or not rungs:
             return Parity("skipped", f"needs {', '.join(blocked) or 'the engine'}", not_proven=not_proven)
-        engine_sets = {str(item["name"]): item for item in dicts(answer.get("sets"))}
+        engine_sets = {str(item["name"]): item for item in objects(answer.get("sets"))}
         failed = [f"{name} weights: {item['error']}" for name, item in engine_sets.items() if item.get("error")]
         without = [str(item["name"]) for item in reference.sets() if str(item["name"]) not in engine_sets]
         if without and not failed:
@@ -178,11 +178,11 @@ class _Run:
         parts = {key: value for key, value in answer.items() if key != "sets"}
         more = (*self.model.notes, *_unproven_parts(self.subject.reading, answer))
         found = judge(
-            [Row.from_json(row) for row in dicts(compared.get("rows"))],
+            [Row.from_json(row) for row in objects(compared.get("rows"))],
             seeds=seeds,
             not_proven=more,
             reference=parts,
-            places=dicts(compared.get("places")),
+            places=objects(compared.get("places")),
             facts={**plain_facts(self.subject.reading.facts), TINY_TILE: self.model.tokens_per_tile},
         )
         return replace(found, prompts=shown(cast("list[JSONObject]", self.prompts)))

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from porter.errors import WorkerError
-from porter.jsontypes import JSONObject
+from porter.jsontypes import JSONObject, objects
 from porter.process import ENGINE_LIMITS, EventSink, WorkerSettings, run_worker
-from porter.smoke.engine import Seen, advised, dicts, rung_of
+from porter.smoke.engine import Seen, advised, rung_of
 from porter.smoke.report import Rung
 from porter.smoke.subject import SmokeOptions, Subject
 
@@ -263,7 +263,7 @@ class _Session:
             ended = seen.after_crash(names, error)
             spent = time.monotonic() - start - sum(rung.seconds for rung in seen.done)
             return tuple(replace(rung, seconds=spent) if rung.status == "error" else rung for rung in ended)
-        return tuple(rung_of(item) for item in dicts(answer.get("rungs")))
+        return tuple(rung_of(item) for item in objects(answer.get("rungs")))
 
     def _payload(self, suites: list[Suite]) -> JSONObject:
         ini = self.tests.parent / "pyproject.toml"

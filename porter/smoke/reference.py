@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from porter.errors import WorkerError
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSON, JSONObject, objects
 
 DEEPEST = 6
 MOST_ITEMS = 200
@@ -19,8 +19,7 @@ FILES = ("weights", "results")
 def checked(answer: JSONObject, names: Sequence[str], out: Path) -> JSONObject:
     """`answer` cut to sane sizes, the files of each set in `out`. Raises WorkerError for another kind of answer."""
     kept = {key: _cut(value) for key, value in answer.items()}
-    sets = kept.get("sets")
-    rows = [item for item in sets if isinstance(item, dict)] if isinstance(sets, list) else []
+    rows = objects(kept.get("sets"))
     if [item.get("name") for item in rows] != list(names):
         raise WorkerError("reference: gave an answer without the sets of weights that it was asked for")
     for item in rows:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSON, JSONObject, as_int
 
 Path = tuple[str, ...]
 
@@ -83,11 +82,3 @@ def pair(value: JSON) -> tuple[int, int] | None:
     """Two whole numbers above 0, such as a resolution; None for anything else."""
     sides = [as_int(side) or 0 for side in value] if isinstance(value, list) else []
     return (sides[0], sides[1]) if len(sides) == 2 and min(sides) > 0 else None
-
-
-def is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def as_int(value: object) -> int | None:
-    return cast(int, value) if is_int(value) else None

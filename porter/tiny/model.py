@@ -10,9 +10,9 @@ from typing import Literal, cast
 from porter.facts.model import ModelFacts
 from porter.facts.reading import RepoReading
 from porter.facts.synonyms import CONTEXT_ID_KEYS
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSON, JSONObject, as_int
 from porter.tiny import tokenizer
-from porter.tiny.document import Change, Documents, Path, as_int, pair, walk
+from porter.tiny.document import Change, Documents, Path, pair, walk
 from porter.tiny.materialise import TinyFiles
 from porter.tiny.roles import ALIASES, Hints
 from porter.tiny.shrink import CONFIG, Request, shrink

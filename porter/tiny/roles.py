@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from porter.facts.synonyms import spellings
-from porter.jsontypes import JSONObject
-from porter.tiny.document import Path, as_int
+from porter.jsontypes import JSONObject, as_int
+from porter.tiny.document import Path
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "hidden_size": spellings("hidden_size"),

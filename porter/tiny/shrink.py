@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from porter.facts.synonyms import TILE_TOKENS
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSON, JSONObject, as_int
 from porter.tiny import sizes as rules
-from porter.tiny.document import Change, Documents, Path, as_int, pair, walk
+from porter.tiny.document import Change, Documents, Path, pair, walk
 from porter.tiny.roles import ALIASES, FEATURE_LAYER_KEYS, Hints, Part, locate, sub_dict
 
 CONFIG = "config.json"

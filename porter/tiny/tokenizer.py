@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from porter.jsontypes import JSON, JSONObject
-from porter.tiny.document import Documents, as_int, walk
+from porter.jsontypes import JSON, JSONObject, as_int
+from porter.tiny.document import Documents, walk
 
 CONFIG = "tokenizer_config.json"
 SYMBOLS = 256
