@@ -6,9 +6,9 @@ From the shell: `python -m tests.twins OUT [NAME ...] [--weights] [--smoke]`.
 
 from __future__ import annotations
 
+from tests.twins.catalog import TWINS
 from tests.twins.native import installed
 from tests.twins.shapes import Family, Twin
-from tests.twins.table import TWINS
 from tests.twins.write import add_weights, write_repo
 
 __all__ = ["TWINS", "Family", "Twin", "add_weights", "installed", "write_repo"]

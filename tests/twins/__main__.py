@@ -13,7 +13,7 @@ parser = argparse.ArgumentParser(prog="python -m tests.twins")
 parser.add_argument("out", type=Path)
 parser.add_argument("names", nargs="*", help="repos; a family's name stands for all of its repos")
 parser.add_argument("--weights", action="store_true")
-parser.add_argument("--smoke", action="store_true", help="run one image through what was written (needs the weights)")
+parser.add_argument("--smoke", action="store_true", help="compare with the native classes (needs weights)")
 args = parser.parse_args()
 wanted = [t for t in TWINS.values() if not args.names or {t.name, t.family.name} & set(args.names)]
 for twin in wanted:
@@ -22,7 +22,5 @@ for twin in wanted:
         add_weights(folder)
     print(folder, flush=True)
 if args.smoke:
-    folders = [str(args.out / twin.name) for twin in wanted]
-    sys.exit(
-        subprocess.run([sys.executable, str(Path(__file__).with_name("smoke.py")), *folders], check=False).returncode
-    )
+    command = [sys.executable, "-m", "tests.twins.smoke", str(args.out), *(twin.name for twin in wanted)]
+    sys.exit(subprocess.run(command, check=False).returncode)

@@ -47,11 +47,12 @@ def class_names(text: str) -> list[str]:
 
 
 def renamed_classes(names: Iterable[str], stems: Sequence[str], title: str) -> dict[str, str]:
-    """Every class under the title: its stem replaced, or the title in front."""
-    out = {}
+    """Every class under the title: its stem replaced, or the title in front; no two of them the same."""
+    out: dict[str, str] = {}
     for name in names:
         stem = next((s for s in stems if s in name), None)
-        out[name] = name.replace(stem, title, 1) if stem else title + name
+        new = name.replace(stem, title, 1) if stem else title + name
+        out[name] = new.replace(title, f"{title}Text", 1) if new in out.values() else new
     return out
 
 
@@ -228,11 +229,19 @@ def imported(text: str) -> set[str]:
     return {alias.asname or alias.name for node in nodes for alias in node.names}
 
 
+def foreign_keywords(text: str) -> set[str]:
+    """Keywords that a file calls functions from elsewhere with."""
+    others = imported(text)
+    calls = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+    made = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in others]
+    return {word.arg for call in made for word in call.keywords if word.arg}
+
+
 def rename(text: str, names: Names, folder: str, stem: str, config_classes: Iterable[str]) -> str:
     """The file with other names and absolute imports."""
-    taken = imported(text) & (set(names.everywhere) | {name for _, name in names.within})
+    taken = (imported(text) | foreign_keywords(text)) & (set(names.everywhere) | {name for _, name in names.within})
     if taken:
-        raise ValueError(f"imported names cannot be changed: {sorted(taken)}")
+        raise ValueError(f"names from elsewhere cannot be changed: {sorted(taken)}")
     module = cst.parse_module(text)
     module = module.visit(Renamer(names, folder, stem, config_classes))
     return module.with_changes(body=bare_module(module.body)).code

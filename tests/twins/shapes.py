@@ -10,6 +10,24 @@ Values = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
+class Insert:
+    """A statement that is added at the end of a method (before `post_init`), or of a class."""
+
+    owner: str
+    method: str | None
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One place of a class of the native file, written otherwise before names are changed."""
+
+    owner: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """One model of transformers at a tiny size. Config values have transformers' own names; a token stands in
     `tokens` under its name in the config (or "" for none) and is written where `Twin.tokens` says otherwise."""
@@ -34,24 +52,11 @@ class Family:
     """Classes of the modeling file whose `config` is the vision config."""
     vision_config: str = ""
     """The class of the vision config, where the family has its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Insert:
-    """A statement that is added at the end of a method (before `post_init`), or of a class."""
-
-    owner: str
-    method: str | None
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One place of a class of the native file, written otherwise before names are changed."""
-
-    owner: str
-    old: str
-    new: str
+    edits: tuple[Edit, ...] = ()
+    """What a copy needs to run at all: its own classes are in no registry."""
+    bos: str | None = None
+    plain_template: bool = False
+    """A template without roles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,10 @@ class Twin:
     """Statements after `super().__init__(config)` of a subclassing model."""
     values: Values = field(default_factory=dict)
     """Config values that differ from the family's, by native path (`vision_config.depth`)."""
-    preprocessor: Values = field(default_factory=dict)
+    own_processor: bool = False
+    """The processor is a copy too; tokens that its code names have this repo's names."""
+    flat: bool = False
+    """The text config stands at the top of config.json, as in the first Qwen2-VL repos."""
     near_miss: str = ""
     """The operator that differs, where porting it as the family would be wrong."""
 

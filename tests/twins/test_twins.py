@@ -116,6 +116,8 @@ def test_a_name_from_elsewhere_is_never_changed() -> None:
     names = rename.parse_names({"nn": "layers"}, {})
     with pytest.raises(ValueError, match="nn"):
         rename.rename("from torch import nn\nnn.Linear(1, 2)\n", names, "x", "y", ())
+    with pytest.raises(ValueError, match="size"):
+        rename.rename("from x import f\nf(size=1)\n", rename.parse_names({"size": "side"}, {}), "x", "y", ())
 
 
 def test_names_change_where_the_table_says() -> None:

@@ -8,10 +8,11 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from examples.byte_tokenizer import TokenizerSpec, dump, write_tokenizer
+from examples.byte_tokenizer import MERGES, TokenizerSpec, dump, write_tokenizer
 from tests.twins import native, rename
 from tests.twins.shapes import Insert, Twin, Values
 
@@ -24,6 +25,10 @@ TEMPLATE = (
     "{{{{ part['text'] }}}}{{% endif %}}{{% endfor %}}{{% endif %}}{{{{ '<|im_end|>\\n' }}}}{{% endfor %}}"
     "{{% if add_generation_prompt %}}{{{{ '<|im_start|>assistant\\n' }}}}{{% endif %}}"
 )
+PLAIN = (
+    "{{% for message in messages %}}{{% for part in message['content'] %}}{{% if part['type'] == 'image' %}}{image}"
+    "{{% else %}}{{{{ part['text'] }}}}{{% endif %}}{{% endfor %}}{{% endfor %}}"
+)
 COMMON_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 
 
@@ -32,10 +37,9 @@ def tokenizer(twin: Twin) -> TokenizerSpec:
     image = twin.family.image
     for token in twin.family.tokens:
         image = image.replace(token, twin.token(token))
-    template = TEMPLATE.format(image=image)
-    return TokenizerSpec(
-        (*COMMON_TOKENS, *specials), "<|im_end|>", "<|endoftext|>", chat_template=template, template_file=True
-    )
+    template = (PLAIN if twin.family.plain_template else TEMPLATE).format(image=image)
+    bos = twin.family.bos and twin.token(twin.family.bos)
+    return TokenizerSpec((*COMMON_TOKENS, *specials), "<|im_end|>", "<|endoftext|>", bos, len(MERGES), template, True)
 
 
 def spelled(values: Values, keys: Mapping[str, str], parent: str = "") -> dict[str, object]:
@@ -47,7 +51,7 @@ def spelled(values: Values, keys: Mapping[str, str], parent: str = "") -> dict[s
     return out
 
 
-def with_values(base: Values, changes: Values) -> dict[str, object]:
+def with_values(base: Values, changes: Values) -> dict[str, Any]:
     """A deep copy with the values at some paths replaced."""
     out = json.loads(json.dumps(base))
     for path, value in changes.items():
@@ -59,10 +63,17 @@ def with_values(base: Values, changes: Values) -> dict[str, object]:
     return dict(out)
 
 
-def config(twin: Twin) -> dict[str, object]:
+def native_config(twin: Twin) -> dict[str, Any]:
+    """The config as transformers' own class would have it."""
     ids = tokenizer(twin).ids()
     numbered = {key: ids[twin.token(str(token))] for key, token in twin.family.token_keys.items()}
-    values = with_values(twin.family.config, {**twin.values, **numbered})
+    return with_values(twin.family.config, {**twin.values, **numbered})
+
+
+def config(twin: Twin) -> dict[str, object]:
+    values = native_config(twin)
+    if twin.flat:
+        values = {**values, **dict(values.pop("text_config"), model_type=None)}
     own = f"modeling_{twin.stem}.{twin.architecture}"
     return {
         "architectures": [twin.architecture],
@@ -70,11 +81,16 @@ def config(twin: Twin) -> dict[str, object]:
             "AutoConfig": f"configuration_{twin.stem}.{twin.title}Config",
             "AutoModel": own,
             "AutoModelForImageTextToText": own,
+            **processor_map(twin),
         },
+        **own_types(spelled(values, twin.keys), twin),
         "model_type": twin.model_type,
         "dtype": "float32",
-        **own_types(spelled(values, twin.keys), twin),
     }
+
+
+def processor_map(twin: Twin) -> dict[str, str]:
+    return {"AutoProcessor": f"processing_{twin.stem}.{twin.title}Processor"} if twin.own_processor else {}
 
 
 def own_types(values: dict[str, object], twin: Twin) -> dict[str, object]:
@@ -116,7 +132,7 @@ def copied(twin: Twin) -> dict[str, str]:
     types = {f"{family.name}{end}": f"{twin.model_type}{end}" for end in ("", "_vision", "_text")}
     strings = {**types, **twin.tokens}
     names = rename.Names(names.everywhere, names.within, names.read_from, strings)
-    files["modeling"] = rename.edited(files["modeling"], twin.edits)
+    files["modeling"] = rename.edited(files["modeling"], (*family.edits, *twin.edits))
     out = {}
     for kind, text in files.items():
         own = [name for name in (family.vision_config,) if name]
@@ -124,6 +140,16 @@ def copied(twin: Twin) -> dict[str, str]:
         here = [insert for insert in inserts(twin) if insert.owner in rename.class_names(new)]
         out[f"{kind}_{twin.stem}.py"] = rename.inserted(new, here)
     return out
+
+
+def own_processor(twin: Twin) -> dict[str, str]:
+    """The copied processor, if the twin has one."""
+    if not twin.own_processor:
+        return {}
+    text = native.source(twin.family.name, f"processing_{twin.family.name}")
+    titled = rename.renamed_classes(rename.class_names(text), twin.family.stems, twin.title)
+    names = rename.Names(titled, strings=twin.tokens)
+    return {f"processing_{twin.stem}.py": rename.rename(text, names, twin.family.name, twin.stem, ())}
 
 
 def inserts(twin: Twin) -> list[Insert]:
@@ -141,21 +167,28 @@ def inserts(twin: Twin) -> list[Insert]:
 def write_repo(twin: Twin, folder: Path) -> Path:
     """Writes the repo, without weights, into `folder`; returns it."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = subclassed(twin) if twin.style == "subclass" else copied(twin)
+    files = {**(subclassed(twin) if twin.style == "subclass" else copied(twin)), **own_processor(twin)}
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     family = twin.family
     dump(folder / "config.json", config(twin))
-    dump(folder / "preprocessor_config.json", {**family.preprocessor, **twin.preprocessor})
+    for name, values in (("", family.preprocessor), ("video_", family.video)):
+        if values:
+            dump(folder / f"{name}preprocessor_config.json", processor_file(twin, values))
     if family.processor:
-        dump(folder / "processor_config.json", family.processor)
-    if family.video:
-        dump(folder / "video_preprocessor_config.json", family.video)
+        dump(folder / "processor_config.json", processor_file(twin, family.processor))
     write_tokenizer(folder, tokenizer(twin))
     name_tokens(twin, folder / "tokenizer_config.json")
     readme = f"---\nlicense: apache-2.0\nlibrary_name: transformers\n---\n\n# {twin.title}\n\nAn image-text model.\n"
     (folder / "README.md").write_text(readme, encoding="utf-8")
     return folder
+
+
+def processor_file(twin: Twin, values: Values) -> dict[str, object]:
+    """A processor's settings with this repo's tokens and, where it has its own code, the class in it."""
+    named = {key: twin.tokens.get(str(value), value) for key, value in values.items()}
+    own = processor_map(twin)
+    return {**named, "processor_class": f"{twin.title}Processor", "auto_map": own} if own else named
 
 
 def name_tokens(twin: Twin, file: Path) -> None:

@@ -1,0 +1,121 @@
+"""LLaVA-OneVision under other names."""
+
+from __future__ import annotations
+
+from tests.twins.catalog.common import ENDS, HALF, SIGLIP, TEXT
+from tests.twins.shapes import Edit, Family, Insert, Twin
+
+PINPOINTS = [[56, 56], [56, 112], [112, 56], [112, 112], [56, 168]]
+LLAVA_ONEVISION = Family(
+    name="llava_onevision",
+    stems=("LlavaOnevision",),
+    base="LlavaOnevision",
+    config={
+        "tie_word_embeddings": False,
+        "image_grid_pinpoints": PINPOINTS,
+        "vision_aspect_ratio": "anyres_max_9",
+        "vision_feature_layer": -1,
+        "vision_feature_select_strategy": "full",
+        "projector_hidden_act": "gelu",
+        "vision_config": SIGLIP,
+        "text_config": {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], **TEXT},
+    },
+    tokens=("<image>", "<video>"),
+    token_keys={"image_token_index": "<image>", "video_token_index": "<video>", **ENDS},
+    image="<image>",
+    preprocessor={
+        "image_processor_type": "LlavaOnevisionImageProcessor",
+        "processor_class": "LlavaOnevisionProcessor",
+        "size": {"height": 56, "width": 56},
+        "image_grid_pinpoints": PINPOINTS,
+        "image_mean": HALF,
+        "image_std": HALF,
+    },
+    processor={
+        "processor_class": "LlavaOnevisionProcessor",
+        "num_image_tokens": 16,
+        "vision_feature_select_strategy": "full",
+        "vision_aspect_ratio": "anyres_max_9",
+        "image_token": "<image>",
+        "video_token": "<video>",
+    },
+    video={
+        "video_processor_type": "LlavaOnevisionVideoProcessor",
+        "processor_class": "LlavaOnevisionProcessor",
+        "size": {"height": 56, "width": 56},
+        "image_mean": HALF,
+        "image_std": HALF,
+    },
+)
+NORMED = """class CurlewBridge(nn.Module):
+    def __init__(self, vision, text):
+        super().__init__()
+        self.pre_norm = nn.LayerNorm(vision, eps=1e-6)
+        self.linear_1 = nn.Linear(vision, text)
+        self.act = nn.GELU()
+        self.linear_2 = nn.Linear(text, text)
+
+    def forward(self, features):
+        return self.linear_2(self.act(self.linear_1(self.pre_norm(features))))"""
+KEYS = {"vision_config": "eye_config", "text_config": "mind_config", "image_token_index": "picture_token"}
+NAMES = {
+    "vision_tower": "eyes",
+    "multi_modal_projector": "bridge",
+    "language_model": "mind",
+    "linear_1": "widen",
+    "linear_2": "project",
+    "image_newline": "row_end",
+    "pack_image_features": "pack",
+    "unpad_image": "cut_padding",
+}
+PLOVER = Twin("plover-subclass", LLAVA_ONEVISION, "Plover", "plover_vl", style="subclass", keys=KEYS)
+CURLEW = Twin(
+    "curlew-normed",
+    LLAVA_ONEVISION,
+    "Curlew",
+    "curlew",
+    style="subclass",
+    tokens={"<image>": "<picture>"},
+    module=NORMED,
+    init=(
+        "widths = (config.vision_config.hidden_size, config.text_config.hidden_size)",
+        "self.model.multi_modal_projector = CurlewBridge(*widths)",
+    ),
+)
+"""As vLLM's own `bee.py` has it: a norm before the connector."""
+DUNLIN = Twin(
+    "dunlin-copy",
+    LLAVA_ONEVISION,
+    "Dunlin",
+    "dunlin_vl",
+    keys={
+        "vision_config": "eye_config",
+        "image_token_index": "picture_token_index",
+        "image_grid_pinpoints": "resolutions",
+    },
+    names=NAMES,
+    tokens={"<image>": "<picture>", "<video>": "<film>"},
+)
+GODWIT = Twin(
+    "godwit-copy",
+    LLAVA_ONEVISION,
+    "Godwit",
+    "godwit",
+    keys={"text_config": "llm_config"},
+    names={"vision_tower": "vision_encoder", "multi_modal_projector": "mm_projector"},
+    inserts=(Insert("GodwitModel", "__init__", 'self.register_buffer("pixel_mean", torch.zeros(3))'),),
+    values={"projector_hidden_act": "silu", "multimodal_projector_bias": False},
+)
+SANDPIPER = Twin(
+    "sandpiper-near",
+    LLAVA_ONEVISION,
+    "Sandpiper",
+    "sandpiper_vl",
+    keys=KEYS,
+    names=NAMES,
+    edits=(
+        Edit("LlavaOnevisionMultiModalProjector", "self.act(hidden_states)", "torch.nn.functional.silu(hidden_states)"),
+    ),
+    near_miss="the connector's activation is SiLU whatever the config says",
+)
+TWINS = (PLOVER, CURLEW, DUNLIN, GODWIT, SANDPIPER)
