@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from porter_worker import images
+from porter_worker import images, steps
 from porter_worker.placeholders import Case, Processor
 
 TOLERANCE = 1e-3
@@ -47,7 +47,7 @@ class Batches:
         return f"{', '.join(self.done)}: as alone, {far}, {time.monotonic() - start:.1f} s{missing}"
 
     def alone(self, prompt: dict[str, Any]) -> dict[str, Any]:
-        return {key: self.engine.arrays[f"{prompt['name']}.{key}"] for key in ("ids", "tokens", "logprobs")}
+        return dict(steps.answer(self.engine.arrays, prompt["name"]))
 
     def together(self, name: str, prompts: list[dict[str, Any]]) -> None:
         if len(prompts) < 2:
@@ -97,21 +97,9 @@ class Batches:
             self.open.append(what)
 
     def compare(self, name: str, prompt: str, alone: dict[str, Any], made: dict[str, Any]) -> None:
-        """Ids and greedy tokens equal; a token may differ only where two are as likely, within the tolerance."""
-        import numpy as np
-
-        where = f"{name}: prompt '{prompt}'"
-        if not np.array_equal(alone["ids"], made["ids"]):
-            raise BatchFault(f"{where} has {len(made['ids'])} prompt tokens, alone {len(alone['ids'])}, or others")
-        for step, (left, right) in enumerate(zip(alone["tokens"], made["tokens"], strict=True)):
-            gap = distance(alone["logprobs"][step], made["logprobs"][step])
-            self.apart = max(self.apart, gap)
-            if gap > TOLERANCE:
-                raise BatchFault(f"{where}: logprobs of step {step + 1} are {gap:.1e} from those alone")
-            if left != right and abs(float(np.subtract(*alone["logprobs"][step][[left, right]]))) > TOLERANCE:
-                raise BatchFault(f"{where} answers token {right} at step {step + 1}, alone {left}")
-            if left != right:
-                return
+        if wrong := steps.fault(f"{name}: prompt '{prompt}'", alone, made, TOLERANCE, "alone"):
+            raise BatchFault(wrong)
+        self.apart = max(self.apart, steps.farthest(alone, made))
 
     def swapped(self, prompt: dict[str, Any]) -> None:
         """Two images the other way round: as alone in a batch with the first order, and features change places."""
@@ -174,16 +162,6 @@ def close(left: Any, right: Any) -> bool:
 
 def is_list(value: Any) -> bool:
     return isinstance(value, (list, tuple))
-
-
-def distance(left: Any, right: Any) -> float:
-    """The largest difference of two rows of logprobs; columns beyond the shorter are padding."""
-    import numpy as np
-
-    size = min(len(left), len(right))
-    with np.errstate(invalid="ignore"):
-        gaps = np.where(left[:size] == right[:size], 0.0, np.abs(left[:size] - right[:size]))
-    return float(np.nan_to_num(gaps, nan=np.inf).max()) if size else float("inf")
 
 
 def same_answers(left: dict[str, Any], right: dict[str, Any]) -> bool:

@@ -10,30 +10,12 @@ the largest reference value, null where one side has no embeddings or their shap
 
 from __future__ import annotations
 
+import math
 import traceback
 from pathlib import Path
 from typing import Any
 
-from porter_worker import differences, runtime, stages
-
-
-def same_steps(left: Any, right: Any) -> int:
-    """Steps whose logprobs stand on the same context: all before and the one at which the tokens part."""
-    for index, (a, b) in enumerate(zip(left, right, strict=False)):
-        if a != b:
-            return index + 1
-    return min(len(left), len(right))
-
-
-def logprob_diff(left: Any, right: Any, steps: int) -> float | None:
-    """Largest absolute difference; columns beyond the smaller vocabulary are padding; equal infinities are equal."""
-    import numpy as np
-
-    width = min(left.shape[1], right.shape[1])
-    a, b = left[:steps, :width].astype(np.float64), right[:steps, :width].astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        gaps = np.where(a == b, 0.0, np.abs(a - b))
-    return float(gaps.max()) if gaps.size and np.isfinite(gaps).all() else None
+from porter_worker import differences, runtime, stages, steps
 
 
 def embed_diff(left: Any, right: Any) -> float | None:
@@ -52,18 +34,19 @@ def compare_prompt(name: str, reference: Any, engine: Any) -> dict[str, Any]:
     if f"{name}.ids" not in reference or f"{name}.ids" not in engine:
         return dict.fromkeys(("ids_equal", "greedy_equal", "max_logprob_diff", "embed_diff", "steps", "ids"))
     sides = (reference, engine)
-    left, right = ({key: side[f"{name}.{key}"] for key in ("ids", "tokens", "logprobs")} for side in sides)
+    left, right = (steps.answer(side, name) for side in sides)
     ids_equal = bool(np.array_equal(left["ids"], right["ids"]))
-    steps = same_steps(left["tokens"], right["tokens"])
+    walked = list(steps.steps(left, right))
+    gap = max((step.gap for step in walked), default=math.inf)
     embeds = [dict(side).get(f"{name}.embeds") for side in sides]
     return {
         "ids_equal": ids_equal,
         "greedy_equal": bool(np.array_equal(left["tokens"], right["tokens"])),
-        "max_logprob_diff": logprob_diff(left["logprobs"], right["logprobs"], steps) if ids_equal else None,
+        "max_logprob_diff": gap if ids_equal and math.isfinite(gap) else None,
         "embed_diff": embed_diff(*embeds),
         "has_embeds": [value is not None for value in embeds],
         "embed_shapes": [None if value is None else list(value.shape) for value in embeds],
-        "steps": steps,
+        "steps": len(walked),
         "ids": [len(left["ids"]), len(right["ids"])],
     }
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from porter_worker import batch, images
+from porter_worker import images, steps
 from porter_worker.adapters import ALPHA, RANK, Target, Wrapped, tied, untouched, wrapped_modules
 from porter_worker.outcome import Skipped
 
@@ -68,7 +68,8 @@ class Adapters:
         self.check_language(wrapped)
         self.base = self.answers(None)
         if self.engine.config.model_config.dtype == torch.float32:
-            self.check_same([self.plain(prompt) for prompt in self.prompts], self.base, "LoRA enabled, no adapter")
+            plain = [steps.answer(self.engine.arrays, prompt["name"]) for prompt in self.prompts]
+            self.check_same(plain, self.base, "LoRA enabled, no adapter")
         self.check_same(self.base, self.answers(self.write(wrapped.targets, 0.0)), "an adapter of zeros")
         moved = self.answers(self.write(wrapped.targets, 1.0))
         self.check_touched(wrapped)
@@ -143,12 +144,8 @@ class Adapters:
 
     def check_same(self, expected: list[dict[str, Any]], made: list[dict[str, Any]], what: str) -> None:
         for prompt, left, right in zip(self.prompts, expected, made, strict=True):
-            gap = apart(left, right)
-            if gap > SAME:
-                raise LoRAFault(f"{what}: logprobs of prompt '{prompt['name']}' are {gap:.1e} from those without")
-
-    def plain(self, prompt: dict[str, Any]) -> dict[str, Any]:
-        return {key: self.engine.arrays[f"{prompt['name']}.{key}"] for key in ("tokens", "logprobs")}
+            if wrong := steps.fault(f"{what}: prompt '{prompt['name']}'", left, right, SAME, "without"):
+                raise LoRAFault(wrong)
 
     def check_moved(self, made: list[dict[str, Any]], prompts: list[dict[str, Any]], what: str) -> None:
         import numpy as np
@@ -156,7 +153,7 @@ class Adapters:
         for prompt, base, answer in zip(self.prompts, self.base, made, strict=True):
             if np.isnan(answer["logprobs"]).any():
                 raise LoRAFault(f"{what}: a logprob of prompt '{prompt['name']}' is not a number")
-            gap = max(map(batch.distance, base["logprobs"], answer["logprobs"]))
+            gap = max(map(steps.distance, base["logprobs"], answer["logprobs"]))
             if prompt in prompts and gap < MOVED:
                 raise LoRAFault(f"{what} moves no logprob of prompt '{prompt['name']}' by more than {gap:.1e}")
             if prompt not in prompts and gap > SAME:
@@ -179,7 +176,7 @@ class Adapters:
         try:
             self.engine.link(self.merge(wrapped.targets))
             self.start()
-            gaps = [apart(left, right) for left, right in zip(moved, self.answers(None), strict=True)]
+            gaps = [steps.farthest(left, right) for left, right in zip(moved, self.answers(None), strict=True)]
         finally:
             self.engine.link(self.weights)
         if max(gaps) > MERGED:
@@ -197,18 +194,6 @@ class Adapters:
         path = Path(self.engine.out) / "merged.safetensors"
         save_file(tensors, str(path))
         return str(path)
-
-
-def apart(left: dict[str, Any], right: dict[str, Any]) -> float:
-    """The largest difference of logprobs, up to the first step with another token."""
-    import numpy as np
-
-    gap = 0.0
-    for step, tokens in enumerate(zip(left["tokens"], right["tokens"], strict=True)):
-        gap = max(gap, batch.distance(left["logprobs"][step], right["logprobs"][step]))
-        if not np.equal(*tokens):
-            break
-    return gap
 
 
 def told(wrapped: Wrapped) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from porter_worker import batch, groups
+from porter_worker import batch, groups, steps
 from porter_worker.outcome import Skipped
 
 TOLERANCE = {"cpu": 1e-4}
@@ -170,22 +170,12 @@ def compare(engine: Any, tolerance: float) -> str:
 
 
 def compare_one(engine: Any, name: str, made: dict[str, Any], tolerance: float) -> float:
-    """How far apart the logprobs are; a fault where they are farther than the tolerance."""
+    """How far apart the logprobs are. Raises ParallelFault where the answer is another one."""
     import numpy as np
 
-    alone = {key: engine.arrays[f"{name}.{key}"] for key in ("ids", "tokens", "logprobs")}
-    if not np.array_equal(alone["ids"], made["ids"]):
-        raise ParallelFault(
-            f"prompt '{name}' has {len(made['ids'])} tokens, in one process {len(alone['ids'])}, or others"
-        )
+    alone = steps.answer(engine.arrays, name)
     if np.isnan(made["logprobs"]).any():
         raise ParallelFault(f"prompt '{name}': a logprob is not a number")
-    farthest = 0.0
-    for step, (left, right) in enumerate(zip(alone["tokens"], made["tokens"], strict=True), start=1):
-        gap = batch.distance(alone["logprobs"][step - 1], made["logprobs"][step - 1])
-        farthest = max(farthest, gap)
-        if gap > tolerance:
-            raise ParallelFault(f"prompt '{name}': logprobs of step {step} are {gap:.1e} from those of one process")
-        if left != right:
-            break
-    return farthest
+    if wrong := steps.fault(f"prompt '{name}'", alone, made, tolerance, "in one process"):
+        raise ParallelFault(wrong)
+    return float(steps.farthest(alone, made))

@@ -55,8 +55,10 @@ def answer(tokens: list[int], shift: float = 0.0) -> dict[str, Any]:
     ("made", "words"),
     [
         (answer([2, 2], 1e-2), "logprobs of step 1 are 1.0e-02"),
-        ({**answer([2, 2]), "ids": np.arange(6)}, "has 6 tokens, in one process 5"),
+        ({**answer([2, 2]), "ids": np.arange(6)}, "has 6 prompt tokens, in one process 5"),
         (answer([2, 2], np.nan), "a logprob is not a number"),
+        ({**answer([2, 2]), "tokens": np.asarray([2, 0])}, "answers token 0 at step 2, in one process 2"),
+        (answer([2]), "answers 1 tokens, in one process 2"),
     ],
 )
 def test_another_answer_than_that_of_one_process_is_a_fault(made: dict[str, Any], words: str) -> None:
