@@ -16,28 +16,12 @@ import os
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from porter_worker import batch, lora, parallel, runtime, serve, spawned, tokens
 from porter_worker.llm import Engine, runtime_device
 from porter_worker.outcome import Skipped
-
-
-def error_line(error: BaseException, own: list[str]) -> str:
-    """`Type: message (file:line in function)` with the innermost frame of the port, else of vLLM's models, else any."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ranks: list[Callable[[str], bool]] = [
-        lambda name: any(f"{os.sep}{module}{os.sep}" in name for module in own),
-        lambda name: "model_executor" in name or f"{os.sep}multimodal{os.sep}" in name,
-        lambda name: f"{os.sep}vllm{os.sep}" in name,
-        lambda name: True,
-    ]
-    found = next((f for rank in ranks for f in reversed(frames) if rank(f.filename)), None)
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-    message = " ".join(lines[:3])[:400]
-    place = f" ({Path(found.filename).name}:{found.lineno} in {found.name})" if found else ""
-    return f"{type(error).__name__}: {message}{place}"
+from porter_worker.said import placed_line
 
 
 class Ladder:
@@ -64,7 +48,7 @@ class Ladder:
                 status, detail = "skipped", str(reason)
             except Exception as error:
                 traceback.print_exc()
-                status, detail = "failed", error_line(error, self.own)
+                status, detail = "failed", placed_line(error, self.own)
         rung = {"name": name, "status": status, "detail": detail, "seconds": round(time.monotonic() - start, 2)}
         self.rungs.append(rung)
         runtime.event({"rung": name, "event": "finish", **rung})
@@ -97,7 +81,7 @@ def further_sets(engine: Engine, ladder: Ladder, payload: dict[str, Any]) -> lis
             sets.append({"name": chosen["name"], "results": engine.save(chosen["name"]), "error": None})
         except Exception as error:
             traceback.print_exc()
-            sets.append({"name": chosen["name"], "results": None, "error": error_line(error, ladder.own)})
+            sets.append({"name": chosen["name"], "results": None, "error": placed_line(error, ladder.own)})
     return sets
 
 

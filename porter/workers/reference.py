@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from porter_worker import chatting, draw, images, preprocess, runtime, shims, stages, tilings
+from porter_worker.said import line_of
 
 CLASS_KEYS = ("AutoModelForImageTextToText", "AutoModelForVision2Seq", "AutoModelForCausalLM", "AutoModel")
 ODD, REWRITTEN = "odd aspect", "rewritten from facts"
@@ -61,14 +62,10 @@ def build(folder: Path, native: bool, used: list[str]) -> Any:
     try:
         model = cls._from_config(config, attn_implementation="eager")
     except (TypeError, ValueError, AttributeError) as error:
-        used.append(f"_from_config: {runtime_line(error)}")
+        used.append(f"_from_config: {line_of(error)}")
         model = cls(config)
     shims.retie(model, used)
     return model.float().eval()
-
-
-def runtime_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"[:200]
 
 
 def set_image_ids(model: Any, token_id: int | None) -> None:
@@ -178,7 +175,7 @@ class Reference:
             try:
                 made = way(prompt, pictures)
             except Exception as error:
-                self.notes.append(f"{source}: {runtime_line(error)}")
+                self.notes.append(f"{source}: {line_of(error)}")
                 continue
             self.way, self.source = way, source
             return made
@@ -197,7 +194,7 @@ class Reference:
                 lambda loaded: self.image_inputs(last["text"], loaded), self.facts["tiling"]
             )
         except Exception as error:
-            self.notes.append(f"tilings: {runtime_line(error)}")
+            self.notes.append(f"tilings: {line_of(error)}")
             return None
         last["images"] = last["images"] if picture is None else [picture]
         return picture
@@ -237,7 +234,7 @@ class Reference:
                 try:
                     made = _as_rows(_call_by_name(method, inputs.tensors), width)
                 except Exception as error:
-                    self.notes.append(f"{method.__qualname__}: {runtime_line(error)}")
+                    self.notes.append(f"{method.__qualname__}: {line_of(error)}")
                     continue
                 if made is not None:
                     return made

@@ -9,11 +9,11 @@ import contextlib
 import math
 import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from porter_worker.feature_rows import Rows, built_model
 from porter_worker.placeholders import Case, Made, Processor, Span, TokenFault, arithmetic, same, tiles_of
+from porter_worker.said import placed_line
 
 WORDS = "Describe the picture."
 LIMITS = (("min_dynamic_patch", "max_dynamic_patch"), ("min_tiles", "max_tiles"), ("min_num", "max_num"))
@@ -56,9 +56,7 @@ class Sweep:
                 self.not_taken.append(next(iter(case.kwargs)))
             else:
                 traceback.print_exc()
-                text = str(error).strip().splitlines()
-                said = f"{type(error).__name__}: {text[0][:300] if text else ''}"
-                self.faults.append(f"{case.name}: {said}{_place(error, self.own)}")
+                self.faults.append(f"{case.name}: {placed_line(error, self.own)}")
 
     def compare(self, made: Made, name: str = "") -> None:
         """Placeholders against rows, item by item; in order and without overlap."""
@@ -227,14 +225,6 @@ def root_of(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
-
-
-def _place(error: BaseException, own: list[str]) -> str:
-    """The innermost frame in the port, else of all."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ported = [frame for frame in frames if any(f"/{module}/" in frame.filename for module in own)]
-    frame = (ported or frames)[-1]
-    return f" ({Path(frame.filename).name}:{frame.lineno} in {frame.name})"
 
 
 def sweep(config: Any, payload: dict[str, Any]) -> str:
