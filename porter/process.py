@@ -22,6 +22,7 @@ from pathlib import Path
 from porter.errors import WorkerError
 from porter.jsontypes import JSON, JSONObject
 from porter.workers.groups import end_others, members, remove, shared_memory
+from porter.workers.logs import telling_line
 
 EventSink = Callable[[JSONObject], None]
 
@@ -41,10 +42,6 @@ SECRETS = (
     *(".cache/huggingface/token", ".cache/huggingface/stored_tokens"),
 )
 """Where a home keeps keys and tokens."""
-_ERROR_LINE = re.compile(r"^(\(\w[^)]*\)\s*)?([\w.]+(Error|Exception|Exit|Interrupt)\b|Fatal Python error)")
-_NOISE_LINE = re.compile(
-    r"^\s*$|warnings\.warn|destroy_process_group|resource_tracker|^\s*[\^~]+\s*$|^Extension modules:"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,17 +315,5 @@ def _ending(code: int) -> str:
 
 
 def _failure(job: str, what: str, log: Path, start: int) -> WorkerError:
-    line = last_log_line(log, start)
+    line = telling_line(log, start, _TAIL_BYTES)
     return WorkerError(f"{job}: {what}" + (f": {line}" if line else ""), where=str(log))
-
-
-def last_log_line(log: Path, start: int = 0) -> str:
-    """The line of a log (from byte `start`) that says most: the last error, else the last that is not noise."""
-    with log.open("rb") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        stream.seek(max(start, size - _TAIL_BYTES))
-        text = stream.read().decode("utf-8", "replace")
-    lines = [line.strip() for line in text.splitlines() if not _NOISE_LINE.search(line)]
-    errors = [line for line in lines if _ERROR_LINE.search(line)]
-    chosen = (errors or lines or [""])[-1]
-    return "".join(char if char.isprintable() else "?" for char in chosen[:300])

@@ -17,7 +17,7 @@ import pytest
 import porter.process
 from porter.errors import WorkerError
 from porter.jsontypes import JSONObject
-from porter.process import REMOTE_CODE_LIMITS, Limits, WorkerSettings, last_log_line, plugin_path, run_worker
+from porter.process import REMOTE_CODE_LIMITS, Limits, WorkerSettings, plugin_path, run_worker
 
 Run = Callable[..., JSONObject]
 
@@ -338,10 +338,3 @@ def test_plugin_is_seen_as_an_entry_point(run: Run, tmp_path: Path) -> None:
         path = plugin_path(package.parent, "my_model", tmp_path / "scratch")
         assert run(body, path=path) == {"said": "registered"}
     assert not (package / "__pycache__").exists()
-
-
-def test_last_log_line_prefers_the_error_to_later_noise(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_text("ValueError: the cause\n[rank0] destroy_process_group() was not called\nbye\n\n", encoding="utf-8")
-    assert last_log_line(log) == "ValueError: the cause"
-    assert last_log_line(log, len("ValueError: the cause\n")) == "bye"

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from porter_worker import groups, images
+from porter_worker import groups, images, logs
 from porter_worker.placeholders import Case, Processor
 
 SERVER = "vllm.entrypoints.openai.api_server"
@@ -33,9 +32,6 @@ TEMPLATE = """\
 {% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"""
 """Contents are strings: vLLM then puts the model class's own placeholder before the text."""
 TEMPLATES = ("chat_template.jinja", "chat_template.json")
-MARKED = re.compile(r"^\(\w[^)]*\)\s*|^(ERROR|WARNING|INFO)\s[\d\- :.]+\[[^\]]+\]\s*")
-TELLING = re.compile(r"^[\w.]*(Error|Exception|Interrupt)\b|error: ")
-EMPTY = re.compile(r"See root cause above|initialization failed|AssertionError$|SystemExit|KeyboardInterrupt")
 
 Answer = dict[str, Any]
 
@@ -105,18 +101,22 @@ class Server:
         self.log = log
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
+    def said(self) -> str:
+        """The line of its log that says most."""
+        return logs.telling_line(self.log) or "it said nothing"
+
     def wait(self) -> None:
         """Until it says that it is well. Raises ServeFault when it ended, or when time is up."""
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 code = self.process.returncode
-                raise ServeFault(f"the server ended with exit code {code}: {telling_line(self.log)}")
+                raise ServeFault(f"the server ended with exit code {code}: {self.said()}")
             with suppress(OSError), self.opener.open(f"{self.base}/health", timeout=10.0) as reply:
                 if reply.status == 200:
                     return
             time.sleep(0.2)
-        raise ServeFault(f"the server was not ready in {READY_SECONDS:g} s: {telling_line(self.log)}")
+        raise ServeFault(f"the server was not ready in {READY_SECONDS:g} s: {self.said()}")
 
     def ask(self, path: str, payload: Answer | None = None) -> Answer:
         """The JSON object that the server answers. Raises ServeFault with its own message."""
@@ -127,9 +127,9 @@ class Server:
                 made = json.loads(reply.read())
         except urllib.error.HTTPError as error:
             said = error.read().decode("utf-8", "replace")[:300]
-            raise ServeFault(f"{path} answers {error.code}: {message_of(said)}; {telling_line(self.log)}") from error
+            raise ServeFault(f"{path} answers {error.code}: {message_of(said)}; {self.said()}") from error
         except (OSError, ValueError) as error:
-            raise ServeFault(f"{path}: {type(error).__name__}: {error}; {telling_line(self.log)}") from error
+            raise ServeFault(f"{path}: {type(error).__name__}: {error}; {self.said()}") from error
         if not isinstance(made, dict):
             raise ServeFault(f"{path} answers no object")
         return made
@@ -212,23 +212,6 @@ def end(process: subprocess.Popen[bytes], before: set[int]) -> None:
     process.kill()
     process.wait()
     groups.remove_left(shared)
-
-
-def telling_line(log: Path) -> str:
-    """The line of a server's log that names the cause: the last error that is not only about another one."""
-    lines = [plain(line) for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    lines = [line for line in lines if line]
-    errors = [line for line in lines if TELLING.search(line)]
-    causes = [line for line in errors if not EMPTY.search(line)]
-    return (causes or errors or lines or ["it said nothing"])[-1][:300]
-
-
-def plain(line: str) -> str:
-    """Without the marks that vLLM puts before what a process says."""
-    before = None
-    while line != before:
-        before, line = line, MARKED.sub("", line.strip())
-    return line
 
 
 def message_of(said: str) -> str:

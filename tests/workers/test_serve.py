@@ -11,30 +11,10 @@ from typing import Any
 
 import pytest
 
-LOG = """\
-(APIServer pid=7) INFO 11-21 14:00:00 [api_server.py:2] vLLM API server
-(EngineCore pid=9) ERROR 11-21 14:00:09 [core.py:900] EngineCore failed to start.
-(EngineCore pid=9) ERROR 11-21 14:00:09 [core.py:900] Traceback (most recent call last):
-(EngineCore pid=9) ERROR 11-21 14:00:09 [core.py:900] ValueError: Model architectures ['X'] are not supported
-(APIServer pid=7) Traceback (most recent call last):
-(APIServer pid=7) RuntimeError: Engine core initialization failed. See root cause above.
-"""
 GOOD: dict[str, Any] = {
     "choices": [{"message": {"role": "assistant", "content": "a b c d"}}],
     "usage": {"prompt_tokens": 38, "completion_tokens": 4},
 }
-
-
-def test_the_line_of_the_log_is_the_cause(tmp_path: Path) -> None:
-    from porter.workers.serve import telling_line
-
-    log = tmp_path / "serve.log"
-    log.write_text(LOG, encoding="utf-8")
-    assert telling_line(log) == "ValueError: Model architectures ['X'] are not supported"
-    log.write_text("(APIServer pid=7) INFO 11-21 14:00:00 [a.py:2] starting\n", encoding="utf-8")
-    assert telling_line(log) == "starting"
-    log.write_text("", encoding="utf-8")
-    assert telling_line(log) == "it said nothing"
 
 
 def engine(folder: Path) -> SimpleNamespace:
@@ -80,12 +60,18 @@ def test_only_a_whole_answer_is_one() -> None:
             checked(answer)
 
 
-def test_a_server_that_ends_is_not_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        ("'ImportError: no module named port'", "exit code 1: ImportError: no module named port"),
+        ("3", "exit code 3: it said nothing"),
+    ],
+)
+def test_a_server_that_ends_is_not_waited_for(ending: str, words: str, tmp_path: Path) -> None:
     from porter.workers.serve import ServeFault, served
 
-    log = tmp_path / "serve.log"
-    line = [sys.executable, "-c", "import sys; sys.exit('ImportError: no module named port')"]
-    with pytest.raises(ServeFault, match="exit code 1: ImportError: no module named port"), served(line, log) as server:
+    line = [sys.executable, "-c", f"import sys; sys.exit({ending})"]
+    with pytest.raises(ServeFault, match=words), served(line, tmp_path / "serve.log") as server:
         server.wait()
 
 
