@@ -11,6 +11,8 @@ from porter.jsontypes import JSON, JSONObject, items
 
 IMAGENET_MEAN: list[JSON] = [0.485, 0.456, 0.406]
 IMAGENET_STD: list[JSON] = [0.229, 0.224, 0.225]
+ODD = "odd aspect"
+"""The prompt whose image the reference may exchange for one that tells more."""
 
 
 def _image(width: float, height: float, seed: int) -> JSONObject:
@@ -25,7 +27,7 @@ def prompts(tile: int, placeholder: str, own: Path | None = None) -> list[JSONOb
         ("one tile", question, [_image(tile, tile, 1)]),
         ("several tiles", question, [_image(2 * tile, tile, 2)]),
         ("two images", f"A {placeholder} and {placeholder}?", [_image(tile, tile, 3), _image(tile, 2.2 * tile, 4)]),
-        ("odd aspect", question, [_image(1.25 * tile, 1.6 * tile, 5)]),
+        (ODD, question, [_image(1.25 * tile, 1.6 * tile, 5)]),
     ]
     if own is not None:
         made.append(("own image", question, [{"file": str(own.resolve())}]))

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from porter.errors import WorkerError
-from porter.jsontypes import JSON, JSONObject, objects
+from porter.jsontypes import JSON, JSONObject, as_int, objects
+from porter.smoke.inputs import ODD
 
 DEEPEST = 6
 MOST_ITEMS = 200
@@ -30,11 +31,16 @@ def checked(answer: JSONObject, names: Sequence[str], out: Path) -> JSONObject:
 
 
 def with_picture(prompts: Sequence[JSONObject], picture: JSON) -> list[JSONObject]:
-    """The prompts that both sides run: an image that the reference found telling stands in the one of odd aspect."""
-    sides = [picture.get(name) for name in ("width", "height", "seed")] if isinstance(picture, dict) else []
-    if len(sides) != 3 or not all(isinstance(side, int) and 0 < side <= LARGEST for side in sides):
+    """The prompts that both sides run: an image that the reference found telling stands in the one of odd aspect.
+
+    Raises WorkerError for one that cannot be drawn here: the two sides would be asked about different images.
+    """
+    if picture is None:
         return [*prompts]
-    return [{**prompt, "images": [picture]} if prompt["name"] == "odd aspect" else prompt for prompt in prompts]
+    known = picture if isinstance(picture, dict) and set(picture) == {"width", "height", "seed"} else {}
+    if not known or not all(0 < (as_int(number) or 0) <= LARGEST for number in known.values()):
+        raise WorkerError("reference: asked about a picture of its own that cannot be drawn again")
+    return [{**prompt, "images": [picture]} if prompt["name"] == ODD else prompt for prompt in prompts]
 
 
 def _own_file(path: JSON, out: Path) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from porter.errors import WorkerError
 from porter.jsontypes import JSON
 from porter.smoke.inputs import prompts
 from porter.smoke.reference import with_picture
@@ -63,8 +64,18 @@ def test_the_ladder_takes_the_picture() -> None:
     assert after[:-1] == before[:-1]
 
 
+def test_without_one_the_prompts_stay() -> None:
+    assert with_picture(prompts(28, "<image>"), None) == prompts(28, "<image>")
+
+
 @pytest.mark.parametrize(
-    "picture", [None, "35x77", {}, {"width": -1, "height": 2, "seed": 6}, {"width": 1 << 40, "height": 2, "seed": 6}]
+    "picture",
+    [
+        *("35x77", {}, {"width": 35, "height": 77}, {"width": 35, "height": 77, "seed": 6, "path": "/a.png"}),
+        *({"width": -1, "height": 2, "seed": 6}, {"width": 1 << 40, "height": 2, "seed": 6}),
+        {"width": True, "height": 2, "seed": 6},
+    ],
 )
-def test_the_ladder_takes_nothing_else(picture: JSON) -> None:
-    assert with_picture(prompts(28, "<image>"), picture) == prompts(28, "<image>")
+def test_two_sides_are_never_asked_about_different_pictures(picture: JSON) -> None:
+    with pytest.raises(WorkerError, match="a picture of its own that cannot be drawn again"):
+        with_picture(prompts(28, "<image>"), picture)
