@@ -14,7 +14,7 @@ from porter.smoke.devices import UTILISATION
 from porter.smoke.explain import advice
 from porter.smoke.model import ModelFolder
 from porter.smoke.report import Rung, RungStatus
-from porter.smoke.rungs import dependents, with_prerequisites, without_trust
+from porter.smoke.rungs import RUNGS, dependents, with_prerequisites, without_trust
 from porter.smoke.subject import Progress, SmokeOptions, Subject
 from porter.smoke.sweep import sweep_sizes
 
@@ -62,7 +62,7 @@ class EngineRun:
     def _start(self, names: list[str], asked: JSONObject) -> tuple[tuple[Rung, ...], JSONObject]:
         """The rungs that came to an end, those that a crash takes with it among them."""
         seen = Seen(self.options.on_event)
-        payload: JSONObject = {**self._payload(), "rungs": [*names], **asked}
+        payload: JSONObject = {**self._payload(), "rungs": {name: [*RUNGS[name]] for name in names}, **asked}
         try:
             answer = run_worker("engine", payload, settings=self._settings(), on_event=seen)
         except WorkerError as error:

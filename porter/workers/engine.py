@@ -1,7 +1,7 @@
 """Job: the rungs that need vLLM, in one process: config, registry, processor, tokens, load, text, image, batch.
 
-Request  {model, out, architecture, rungs, sets: [{name, weights}], prompts: [{name, text, images}], steps,
-          max_model_len, max_images, banned, embed_method, trust_remote_code,
+Request  {model, out, architecture, rungs: {name: [those it needs]} in order, sets: [{name, weights}],
+          prompts: [{name, text, images}], steps, max_model_len, max_images, banned, embed_method, trust_remote_code,
           own_modules, placeholder, context_token, modalities, sizes: [[w, h]], pair: [[w, h], [w, h]],
           weights: tiny|dummy|real, arguments: {of vllm.LLM}, gpu_share, parallel: {tp, pp, executor}}
 Answer   {rungs: [{name, status, detail, seconds}], device, engine, sets: [{name, results, error}]}
@@ -34,7 +34,7 @@ class Ladder:
     def status(self, name: str) -> str:
         return next((rung["status"] for rung in self.rungs if rung["name"] == name), "skipped")
 
-    def run(self, name: str, needs: tuple[str, ...], action: Callable[[], str]) -> None:
+    def run(self, name: str, needs: list[str], action: Callable[[], str]) -> None:
         """`action` answers the detail line; an exception fails the rung."""
         blocked = [need for need in needs if self.status(need) != "passed"]
         start = time.monotonic()
@@ -94,23 +94,22 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
     engine = Engine(payload)
     with_images = [prompt for prompt in payload["prompts"] if prompt["images"]]
     text_only = [prompt for prompt in payload["prompts"] if not prompt["images"]]
-    rungs: dict[str, tuple[tuple[str, ...], Callable[[], str]]] = {
-        "config": ((), engine.parse),
-        "registry": (("config",), lambda: engine.resolve(probe)),
-        "processor": (("config", "registry"), engine.process),
-        "tokens": (("processor",), lambda: tokens.sweep(engine.config, payload)),
-        "load": (("config", "registry"), lambda: engine.load(payload["sets"][0].get("weights"))),
-        "text": (("load",), lambda: engine.generate(text_only)),
-        "image": (("load",), lambda: engine.generate(with_images)),
-        "batch": (("text", "image"), lambda: batch.Batches(engine).run()),
-        "lora": (("text", "image"), lambda: lora.run(engine)),
-        "tp": (("text", "image"), lambda: parallel.tensor(engine)),
-        "pp": (("text", "image"), lambda: parallel.pipeline(engine)),
-        "serve": (("text", "image"), lambda: serve.run(engine)),
+    actions: dict[str, Callable[[], str]] = {
+        "config": engine.parse,
+        "registry": lambda: engine.resolve(probe),
+        "processor": engine.process,
+        "tokens": lambda: tokens.sweep(engine.config, payload),
+        "load": lambda: engine.load(payload["sets"][0].get("weights")),
+        "text": lambda: engine.generate(text_only),
+        "image": lambda: engine.generate(with_images),
+        "batch": lambda: batch.Batches(engine).run(),
+        "lora": lambda: lora.run(engine),
+        "tp": lambda: parallel.tensor(engine),
+        "pp": lambda: parallel.pipeline(engine),
+        "serve": lambda: serve.run(engine),
     }
-    for name, (needs, action) in rungs.items():
-        if name in payload["rungs"]:
-            ladder.run(name, needs, action)
+    for name, needs in payload["rungs"].items():
+        ladder.run(name, needs, actions[name])
     sets = further_sets(engine, ladder, payload)
     probe.close()
     device, figures = describe(engine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -11,7 +12,7 @@ from porter.errors import UsageError, WorkerError
 from porter.facts import infer
 from porter.facts.model import Confidence, Fact, ModelFacts
 from porter.hub import snapshot_of
-from porter.jsontypes import JSON, JSONObject, items
+from porter.jsontypes import JSON, JSONObject
 from porter.process import WorkerSettings
 from porter.smoke import engine
 from porter.smoke.engine import Seen
@@ -95,7 +96,7 @@ def test_a_death_after_the_answers_costs_the_proof_only_when_it_comes_again(
     waiting = list(deaths)
 
     def run_worker(job: str, payload: JSONObject, *, settings: object, on_event: Seen) -> JSONObject:
-        names = [str(name) for name in items(payload["rungs"])]
+        names = list(cast("dict[str, list[str]]", payload["rungs"]))
         at = waiting.pop(0) if waiting else "nowhere"
         for name in names:
             on_event({"rung": name, "event": "start"})
