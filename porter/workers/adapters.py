@@ -19,6 +19,10 @@ Source = tuple[str, tuple[int, ...] | None]
 Sources = Callable[[str], Source | None]
 
 
+class LoRAFault(Exception):
+    """Adapters do not do to this model what they should."""
+
+
 @dataclass(frozen=True)
 class Target:
     """One pair of matrices: the module's name in an adapter and in vLLM, and its weight's shape."""
@@ -88,8 +92,7 @@ def wrapped_modules(checkpoint: dict[str, tuple[int, ...]], tied: bool) -> Calla
 
         manager, mapping = model.lora_manager, model.get_mm_mapping()
         linear = {bare(name) for name, module in model.named_modules() if isinstance(module, LinearBase)}
-        language = model.get_language_model()
-        root = next(name for name, module in model.named_modules() if module is language)
+        root = language_place(model)
         sources = named_sources(model, checkpoint)
         found = {name: targets_of(manager, name, sources, tied) for name in manager.modules}
         missed = [name for name, targets in found.items() if not all(targets)]
@@ -104,6 +107,15 @@ def wrapped_modules(checkpoint: dict[str, tuple[int, ...]], tied: bool) -> Calla
         )
 
     return read
+
+
+def language_place(model: Any) -> str:
+    """The name of the language model within the model; "" when it is the whole."""
+    language = model.get_language_model()
+    found = next((name for name, module in model.named_modules() if module is language), None)
+    if found is None:
+        raise LoRAFault(f"get_language_model() of {type(model).__name__} answers no submodule of it")
+    return str(found)
 
 
 def bare(name: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from porter_worker import images, steps
-from porter_worker.adapters import ALPHA, RANK, Target, Wrapped, tied, untouched, wrapped_modules
+from porter_worker.adapters import ALPHA, RANK, LoRAFault, Target, Wrapped, tied, untouched, wrapped_modules
 from porter_worker.outcome import Skipped
 
 MAX_RANK = 8
@@ -18,10 +18,6 @@ MOVED = 1e-3
 STRONG = 4.0
 """Of the adapter for tower and connector: a tower's part in an answer is small."""
 SHOWN = 4
-
-
-class LoRAFault(Exception):
-    """Adapters do not do to this model what they should."""
 
 
 def run(engine: Any) -> str:

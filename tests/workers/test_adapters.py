@@ -72,3 +72,16 @@ def test_a_tied_embedding_has_no_target() -> None:
     assert targets_of(manager, "lm.embed", lambda name: (name, (50, 6)), tied=True) == [None]
     (target,) = targets_of(manager, "lm.embed", lambda name: (name, (50, 6)), tied=False)
     assert target is not None and target.embedding
+
+
+def test_a_language_model_that_is_no_submodule_is_a_fault() -> None:
+    from porter.workers.adapters import LoRAFault, language_place
+
+    inner = object()
+    model = SimpleNamespace(named_modules=lambda: [("", model), ("llm", inner)], get_language_model=lambda: inner)
+    assert language_place(model) == "llm"
+    model.get_language_model = lambda: model
+    assert language_place(model) == ""
+    model.get_language_model = lambda: object()
+    with pytest.raises(LoRAFault, match="get_language_model\\(\\) of SimpleNamespace answers no submodule"):
+        language_place(model)
