@@ -28,6 +28,7 @@ PRELOAD = (
     "vllm.model_executor.models.qwen2",
     "vllm.model_executor.models.llama",
 )
+HOST = Path(__file__).with_name("warm_host.py")
 ENV = {"TORCHDYNAMO_DISABLE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 JOBS = frozenset({"engine", "join", "parameters", "checkpoint"})
 STARTING = 120.0
@@ -56,7 +57,14 @@ class Warm:
 
     def _serve(self, payload: JSONObject, settings: WorkerSettings) -> None:
         try:
-            self.answer = process.run_worker("each", payload, settings=settings)
+            folder = process._run_folder("warm", settings)
+            with settings.log.open("ab") as log, process._lifeline() as end:
+                request: JSONObject = {"payload": payload, "limits": {}, "lifeline": end}
+                files = written(folder, request)
+                command = [sys.executable, str(HOST), *map(str, files)]
+                with process._started(command, folder, settings, log.fileno(), end) as started:
+                    started.wait()
+            self.answer = process._answer("warm", files[1], started.returncode, settings.log, 0)
         except WorkerError as error:
             self.failure = error
 
@@ -71,16 +79,10 @@ class Warm:
         self, job: str, payload: JSONObject, *, settings: WorkerSettings, on_event: EventSink | None = None
     ) -> JSONObject:
         folder = process._run_folder(job, settings)
-        files = [folder / name for name in ("request.json", "answer.json", "events.jsonl")]
+        files = written(folder, {"payload": payload, "limits": settings.limits.to_json(), "lifeline": -1})
         settings.log.parent.mkdir(parents=True, exist_ok=True)
         settings.log.touch()
         start = settings.log.stat().st_size
-        request: JSONObject = {
-            "payload": {**payload, "start_method": "fork"},
-            "limits": settings.limits.to_json(),
-            "lifeline": -1,
-        }
-        files[0].write_text(json.dumps(request), encoding="utf-8")
         environment = process._environment(folder, settings)
         ending = self._ended(
             {
@@ -114,6 +116,13 @@ class Warm:
         ending = json.loads(done.read_text(encoding="utf-8"))
         assert isinstance(ending, dict)
         return ending
+
+
+def written(folder: Path, request: JSONObject) -> list[Path]:
+    """The files of a worker: its request, and where its answer and its events go."""
+    files = [folder / name for name in ("request.json", "answer.json", "events.jsonl")]
+    files[0].write_text(json.dumps(request), encoding="utf-8")
+    return files
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def further_sets(engine: Engine, ladder: Ladder, payload: dict[str, Any]) -> lis
 def handle(payload: dict[str, Any]) -> dict[str, Any]:
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     os.environ["TORCHDYNAMO_DISABLE"] = "1"
-    probe = spawned.Probe(payload.get("start_method", "spawn"))
+    probe = spawned.Probe()
     runtime.event({"stage": "import"})
     ladder = Ladder(list(payload.get("own_modules") or ()))
     engine = Engine(payload)

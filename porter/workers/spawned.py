@@ -14,6 +14,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 TIMEOUT = 120.0
+START_METHOD = "spawn"
 
 
 class Unknown(Exception):
@@ -21,10 +22,10 @@ class Unknown(Exception):
 
 
 class Probe:
-    """Started early, asked late. `method` is a start method of multiprocessing."""
+    """Started early, asked late."""
 
-    def __init__(self, method: str = "spawn") -> None:
-        context: Any = multiprocessing.get_context(method)
+    def __init__(self) -> None:
+        context: Any = multiprocessing.get_context(START_METHOD)
         self.pipe, other = context.Pipe()
         self.process = context.Process(target=look, args=(other,), daemon=True)
         self.process.start()

@@ -1,4 +1,6 @@
-"""Job: many jobs in one process family: vLLM is imported once, then each job runs in a fork of that process.
+"""Many jobs of porter's in one process family: vLLM is imported once, then each job runs in a fork of that process.
+
+Called by `tests.warm` as porter calls a worker, `python warm_host.py REQUEST ANSWER EVENTS`.
 
 Request  {room, preload: [module], together}
 Answer   {jobs, threads}: how many ran, and how many threads the imports had started
@@ -24,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from porter_worker import groups, runtime
+from porter_worker import groups, runtime, spawned
 
 POLL_SECONDS = 0.02
 CRASHED = 70
@@ -79,7 +81,7 @@ def start(file: Path, lifeline: int) -> Child:
 
 
 def become(job: dict[str, Any], lifeline: int) -> None:
-    """The rest of a child's life: what `python -m porter_worker.JOB` does, without its imports. Does not return."""
+    """The rest of a child's life: what `python -m porter_worker.JOB` does, less the imports. Does not return."""
     code = CRASHED
     try:
         os.setsid()
@@ -87,6 +89,7 @@ def become(job: dict[str, Any], lifeline: int) -> None:
         for stream in (1, 2):
             os.dup2(log, stream)
         move_in(job)
+        spawned.START_METHOD = "fork"
         sys.argv = [f"porter_worker.{job['job']}", *job["files"]]
         request = Path(job["files"][0])
         asked = {**json.loads(request.read_text(encoding="utf-8")), "lifeline": lifeline}
