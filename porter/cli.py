@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import typer
 
@@ -12,41 +13,31 @@ from porter.commands.session import Settings
 from porter.options import (
     Also,
     Common,
-    DeviceChoice,
-    DryRun,
-    ExecutorBackend,
+    Consent,
+    EngineFlags,
     FactsFile,
-    FamilyName,
-    Force,
     ImageFile,
     LogArgument,
-    Lora,
     NamesOnly,
     Native,
     NoParity,
     NoSmoke,
-    OwnConfig,
-    PipelineParallel,
     Plugin,
     PortArgument,
-    PortLevel,
+    PortShape,
     RepoArgument,
-    RepoId,
     RepoOption,
     ReportFile,
     Rungs,
     SaveFacts,
     Seed,
-    Serve,
     SetFacts,
-    TensorParallel,
     Timeout,
     TreeTarget,
     Trust,
     Version,
-    WeightsChoice,
     Yes,
-    with_common,
+    with_groups,
 )
 
 app = typer.Typer(
@@ -70,7 +61,7 @@ def porter(version: Version = False) -> None:
 
 
 @app.command("inspect")
-@with_common
+@with_groups
 def inspect(repo: RepoArgument, save_facts: SaveFacts = None, *, common: Common) -> Call:
     """Show the verdict, the facts with their evidence, and what is open. Writes nothing."""
     from porter.commands.inspect import InspectRequest
@@ -82,24 +73,19 @@ def inspect(repo: RepoArgument, save_facts: SaveFacts = None, *, common: Common)
 
 
 @app.command("new-model")
-@with_common
+@with_groups
 def new_model(
     repo: RepoArgument,
     plugin: Plugin = None,
     tree: TreeTarget = None,
     facts: FactsFile = None,
     sets: SetFacts = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    force: Force = False,
+    *,
+    consent: Consent,
     no_smoke: NoSmoke = False,
-    family: FamilyName = None,
-    level: PortLevel = None,
-    own_config: OwnConfig = None,
-    repo_id: RepoId = None,
+    shape: PortShape,
     seed: Seed = 0,
     trust: Trust = False,
-    *,
     common: Common,
 ) -> Call:
     """Write a port: inspect, plan, diff, write, then check-weights and smoke-test."""
@@ -114,22 +100,17 @@ def new_model(
         tree=tree,
         facts=facts,
         sets=sets or (),
-        dry_run=dry_run,
-        yes=yes,
-        force=force,
         smoke=not no_smoke,
-        family=family,
-        level=level,
-        own_config=own_config,
-        repo_id=repo_id,
         seed=seed,
         trust=trust,
+        **asdict(consent),
+        **asdict(shape),
     )
     return Call("new-model", common, lambda console: run(request, console), show)
 
 
 @app.command("check-weights")
-@with_common
+@with_groups
 def check_weights(
     port: PortArgument = None,
     repo: RepoOption = None,
@@ -152,7 +133,7 @@ def check_weights(
 
 
 @app.command("smoke-test")
-@with_common
+@with_groups
 def smoke_test(
     port: PortArgument = None,
     repo: RepoOption = None,
@@ -161,16 +142,10 @@ def smoke_test(
     image: ImageFile = None,
     timeout: Timeout = 600.0,
     report: ReportFile = None,
-    device: DeviceChoice = "auto",
-    weights: WeightsChoice = "tiny",
-    lora: Lora = False,
-    serve: Serve = False,
-    tp: TensorParallel = 1,
-    pp: PipelineParallel = 1,
-    executor: ExecutorBackend = None,
+    *,
+    engine: EngineFlags,
     native: Native = False,
     trust: Trust = False,
-    *,
     common: Common,
 ) -> Call:
     """Climb the ladder: from config, tokens and weights to a running engine, and the proof (parity)."""
@@ -179,8 +154,6 @@ def smoke_test(
     from porter.commands.subject import PortChoice
     from porter.render.checks import show_smoke
     from porter.smoke.devices import engine_choice
-
-    engine = engine_choice(device=device, weights=weights, tp=tp, pp=pp, executor=executor, lora=lora, serve=serve)
 
     request = SmokeTestRequest(
         choice=PortChoice(port, repo, native),
@@ -191,13 +164,13 @@ def smoke_test(
         timeout=timeout,
         report=report,
         trust=trust,
-        engine=engine,
+        engine=engine_choice(**asdict(engine)),
     )
     return Call("smoke-test", common, lambda console: run(request, console), show_smoke)
 
 
 @app.command("undo")
-@with_common
+@with_groups
 def undo(port: PortArgument = None, yes: Yes = False, *, common: Common) -> Call:
     """Take a port out again: the bytes from before come back."""
     from porter.commands.undo import UndoRequest
@@ -208,7 +181,7 @@ def undo(port: PortArgument = None, yes: Yes = False, *, common: Common) -> Call
 
 
 @app.command("explain")
-@with_common
+@with_groups
 def explain(logfile: LogArgument, *, common: Common) -> Call:
     """Explain a vLLM log or traceback: cause, what to change in the port, and the rung that shows it earlier."""
     from porter.commands.explain import explain as run
@@ -218,7 +191,7 @@ def explain(logfile: LogArgument, *, common: Common) -> Call:
 
 
 @app.command("doctor")
-@with_common
+@with_groups
 def doctor(*, common: Common) -> Call:
     """Show what this machine can do."""
     from porter.commands.doctor import doctor as run

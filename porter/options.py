@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -115,28 +115,67 @@ class Common:
     version: Version = False
 
 
-def with_common(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Replaces the parameter `common` by the fields of `Common`: Typer knows no option groups of its own."""
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What `new-model` may do without asking, or not at all."""
+
+    dry_run: DryRun = False
+    yes: Yes = False
+    force: Force = False
+
+
+@dataclass(frozen=True, slots=True)
+class PortShape:
+    """Which port `new-model` shall write."""
+
+    family: FamilyName = None
+    level: PortLevel = None
+    own_config: OwnConfig = None
+    repo_id: RepoId = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFlags:
+    """The engine that `smoke-test` shall run."""
+
+    device: DeviceChoice = "auto"
+    weights: WeightsChoice = "tiny"
+    lora: Lora = False
+    serve: Serve = False
+    tp: TensorParallel = 1
+    pp: PipelineParallel = 1
+    executor: ExecutorBackend = None
+
+
+def with_groups(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Replaces each parameter that is a group of options by its fields: Typer knows no groups of its own."""
     hints = get_type_hints(function, include_extras=True)
-    common_hints = get_type_hints(Common, include_extras=True)
-    kind = inspect.Parameter.KEYWORD_ONLY
-    parameters = [
-        parameter.replace(kind=kind, annotation=hints[name])
-        for name, parameter in inspect.signature(function).parameters.items()
-        if name != "common"
-    ]
-    shared = [
-        inspect.Parameter(field.name, kind, default=field.default, annotation=common_hints[field.name])
-        for field in fields(Common)
+    given = inspect.signature(function).parameters
+    groups = {name: hints[name] for name in given if is_dataclass(hints[name])}
+    merged = [
+        parameter
+        for name, one in given.items()
+        for parameter in (_spread(groups[name]) if name in groups else [_keyword(name, one.default, hints[name])])
     ]
 
     @functools.wraps(function)
     def wrapper(**values: Any) -> Any:
-        common = Common(**{field.name: values.pop(field.name) for field in fields(Common)})
-        return function(common=common, **values)
+        made = {
+            name: group(**{field.name: values.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        return function(**made, **values)
 
-    merged = [*parameters, *shared]
     wrapper.__signature__ = inspect.Signature(merged)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in merged}
     del wrapper.__wrapped__
     return wrapper
+
+
+def _spread(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [_keyword(field.name, field.default, hints[field.name]) for field in fields(group)]
+
+
+def _keyword(name: str, default: Any, annotation: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

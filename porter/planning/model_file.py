@@ -56,7 +56,8 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
     _base_imports(spec, imports)
     for add in (_pixel_imports, _connector_imports, _placeholder_imports, _tag_imports):
         add(spec, imports)
-    _model_imports(spec, imports, bool(adaptations(spec, own_config)))
+    adapt = adaptations(spec, own_config)
+    _model_imports(spec, imports, bool(adapt))
     names = spec.names
     return {
         "spec": spec,
@@ -71,7 +72,7 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
         "tags": spec.tokens.tags.code("num_patches") if spec.tokens.tags else (),
         "tiling": [(name, expression(source, name, own_config)) for name, source in _tiling(spec)],
         "processor_arguments": _processor_arguments(spec, own_config),
-        "adapt": adaptations(spec, own_config),
+        "adapt": adapt,
         "vision": "config.vision_config" if own_config else config_key(spec, "vision_config"),
         "uses_image_config": any(source.kind == "processor" for source in spec.tiling.values()),
         "connector_locals": connector_locals(spec.connector),
@@ -79,18 +80,14 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
         "mapper": mapper(spec.rules),
         "resample": PIL_FILTERS[spec.pixels.resample] if spec.pixels else None,
         "own_tiles": spec.pixels is not None and spec.pixels.resample != PILS_OWN,
-        "bare": not (
-            spec.rules
-            or spec.tokens.placeholder
-            or spec.buffers
-            or spec.unbuilt_layers
-            or adaptations(spec, own_config)
-            or spec.tower
-            or spec.connector
-            or spec.features
-            or spec.lora_tokens is not None
-        ),
+        "bare": _bare(spec) and not adapt,
     }
+
+
+def _bare(spec: PortSpec) -> bool:
+    """Whether the spec asks for nothing in the model class."""
+    parts = (spec.rules, spec.tokens.placeholder, spec.buffers, spec.unbuilt_layers, spec.tower, spec.connector)
+    return not (any(parts) or spec.features or spec.lora_tokens is not None)
 
 
 def _tiling(spec: PortSpec) -> list[tuple[str, Source]]:
