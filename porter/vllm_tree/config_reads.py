@@ -64,6 +64,16 @@ def config_attributes_read(
     return _unique(walk.reads)
 
 
+def required_reads(tree: Tree, file: str, *classes: str) -> dict[str, int]:
+    """The attributes that classes of one file read there without a default, each with the line of the first read."""
+    found: dict[str, int] = {}
+    for name in classes:
+        for read in config_attributes_read(tree, file, name):
+            if read.required and read.file == file:
+                found.setdefault(read.path, read.line)
+    return found
+
+
 def scope_of(path: ConfigPath) -> tuple[str, str]:
     """The part of the config that a path is in (model, vision, text, audio) and the rest of the path."""
     for scope, words in _SCOPES:

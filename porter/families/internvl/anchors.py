@@ -19,7 +19,7 @@ from porter.vllm_tree.classes import (
     parameters,
     registered_processor,
 )
-from porter.vllm_tree.config_reads import config_attributes_read
+from porter.vllm_tree.config_reads import required_reads
 from porter.vllm_tree.syntax import called_classes, dotted, parameter_names, returned_name
 from porter.vllm_tree.tree import Tree
 
@@ -112,7 +112,7 @@ def read_anchors(tree: Tree, relpath: str, model_class: str) -> Anchors:
         connector=sequence_layers(_method(tree, model, "_init_mlp1")),
         towers=towers,
         base_tower=_base_tower(tree, model, towers),
-        reads=_reads(tree, relpath, (model_class, trio.info)),
+        reads=required_reads(tree, relpath, model_class, trio.info),
         config_base=_config_base(tree, relpath),
         quantization_import=_imported(tree, relpath, "QuantizationConfig"),
         replacement_hook=_method(tree, processor, "_get_prompt_repl_image") is not None,
@@ -249,13 +249,3 @@ def _base_tower(tree: Tree, model: ClassReading, towers: Mapping[str, TowerAncho
     node = _method(tree, model, "_init_vision_model")
     names = called_classes(node) if node is not None else []
     return next((kind for kind, tower in towers.items() if tower.cls in names), "")
-
-
-def _reads(tree: Tree, relpath: str, classes: tuple[str, ...]) -> dict[str, int]:
-    """Attributes read without a default by the model's own file: by the model and by the processing info."""
-    found: dict[str, int] = {}
-    for name in classes:
-        for read in config_attributes_read(tree, relpath, name):
-            if read.required and read.file == relpath:
-                found.setdefault(read.path, read.line)
-    return found

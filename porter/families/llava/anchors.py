@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from porter.errors import TreeError
 from porter.families.internvl.towers import TowerAnchor, tower_anchors
+from porter.families.llava.spec import LlavaBase
 from porter.vllm_tree.classes import (
     ClassReading,
     classes_of,
@@ -17,7 +18,7 @@ from porter.vllm_tree.classes import (
     meaning,
     registered_processor,
 )
-from porter.vllm_tree.config_reads import config_attributes_read
+from porter.vllm_tree.config_reads import required_reads
 from porter.vllm_tree.syntax import calls, dotted, parameter_names
 from porter.vllm_tree.tree import Tree
 
@@ -32,23 +33,12 @@ BUILDER = ("hf_config", "quant_config", "require_post_norm", "prefix")
 
 @dataclass(frozen=True, slots=True)
 class LlavaAnchors:
-    """The base's contract. `reads` maps each attribute that it reads without a default to the line; `marks` says that
-    towers are built under `_mark_tower_model`."""
+    """The base's contract. `reads` maps each attribute that it reads without a default to the line."""
 
     relpath: str
-    module: str
-    model_class: str
-    info: str
-    processor: str
-    dummy: str
-    config: str
-    hf_processor: str
-    hf_module: str
-    placeholder: str
-    build_tower: str
+    base: LlavaBase
     towers: Mapping[str, TowerAnchor]
     reads: Mapping[str, int]
-    marks: bool
 
 
 def read_anchors(tree: Tree, relpath: str, model_class: str) -> LlavaAnchors:
@@ -58,10 +48,9 @@ def read_anchors(tree: Tree, relpath: str, model_class: str) -> LlavaAnchors:
     init = _method(tree, model, "__init__")
     info, hf_processor, hf_module = _info(tree, relpath)
     _check_connector(tree, relpath, init)
-    return LlavaAnchors(
-        relpath=relpath,
+    base = LlavaBase(
         module=relpath.rpartition("/")[2].removesuffix(".py"),
-        model_class=model_class,
+        model=model_class,
         info=info.name,
         processor=_processor(tree, relpath, model, info.name),
         dummy=_class(tree, relpath, DUMMY).name,
@@ -70,10 +59,9 @@ def read_anchors(tree: Tree, relpath: str, model_class: str) -> LlavaAnchors:
         hf_module=hf_module,
         placeholder=_placeholder(tree, model),
         build_tower=_builder(tree, relpath, init),
-        towers=tower_anchors(tree),
-        reads=_reads(tree, relpath, (model_class, info.name)),
         marks=bool(calls(init, "_mark_tower_model")),
     )
+    return LlavaAnchors(relpath, base, tower_anchors(tree), required_reads(tree, relpath, model_class, info.name))
 
 
 def _lacks(relpath: str, what: str) -> TreeError:
@@ -162,13 +150,3 @@ def _placeholder(tree: Tree, model: ClassReading) -> str:
         if isinstance(item, ast.Return) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str):
             return item.value.value
     raise _lacks(model.file, "literal image placeholder")
-
-
-def _reads(tree: Tree, relpath: str, classes: tuple[str, ...]) -> dict[str, int]:
-    """Attributes read without a default by the model's own file."""
-    found: dict[str, int] = {}
-    for name in classes:
-        for read in config_attributes_read(tree, relpath, name):
-            if read.required and read.file == relpath:
-                found.setdefault(read.path, read.line)
-    return found

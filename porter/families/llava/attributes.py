@@ -50,7 +50,7 @@ def judge_attributes(
             (forced if attribute in config and not same(config[attribute], value) else given)[attribute] = value
     if missing:
         names = ", ".join(missing)
-        notes = notes.plus(blocked("config", f"{anchors.model_class} reads {names}, which could not be settled"))
+        notes = notes.plus(blocked("config", f"{anchors.base.model} reads {names}, which could not be settled"))
     return Attributes(renames, given, forced, len(anchors.reads) - len(missing)), notes
 
 

@@ -13,7 +13,7 @@ from porter.families.llava.anchors import LlavaAnchors, read_anchors
 from porter.families.llava.anyres import Grid, pinpoints, sizes
 from porter.families.llava.judge import Judgement, judge
 from porter.families.llava.kinds import Kind
-from porter.families.llava.spec import LlavaBase, LlavaSpec
+from porter.families.llava.spec import LlavaSpec
 from porter.families.llava.writing import Writing
 from porter.planning.draft import draft_rules
 from porter.planning.names import names_for
@@ -64,9 +64,9 @@ class Llava(Writing):
         reads = list(anchors.reads.items())[:4]
         return Match(
             family=self.name,
-            module=anchors.module,
-            model_class=anchors.model_class,
-            processor_class=anchors.hf_processor,
+            module=anchors.base.module,
+            model_class=anchors.base.model,
+            processor_class=anchors.base.hf_processor,
             score=(judged.attributes.read + parts) / (len(anchors.reads) + 5),
             differences=notes.differences,
             blockers=notes.blockers,
@@ -124,7 +124,7 @@ def _spec(kind: Kind, judged: Judgement, reading: ReadingLike, rules: NameRules)
         family=kind.name,
         names=names,
         model_type=str(reading.facts.value("model_type")),
-        base=_base(judged.anchors),
+        base=judged.anchors.base,
         vision=judged.vision,
         text=judged.text,
         image_token=judged.image_token,
@@ -147,22 +147,6 @@ def _grid(reading: ReadingLike, judged: Judgement) -> Grid | None:
         return None
     extra = (1 if judged.tower.has_cls else 0) - (1 if judged.tap.strategy == "default" else 0)
     return Grid(side, side // patch, (side // patch) ** 2 + extra, sizes(pinpoints(reading)))
-
-
-def _base(anchors: LlavaAnchors) -> LlavaBase:
-    return LlavaBase(
-        module=anchors.module,
-        model=anchors.model_class,
-        info=anchors.info,
-        processor=anchors.processor,
-        dummy=anchors.dummy,
-        config=anchors.config,
-        hf_processor=anchors.hf_processor,
-        hf_module=anchors.hf_module,
-        placeholder=anchors.placeholder,
-        build_tower=anchors.build_tower,
-        marks=anchors.marks,
-    )
 
 
 def with_drops(rules: NameRules, reading: ReadingLike) -> NameRules:

@@ -166,8 +166,8 @@ def judge_token(reading: ReadingLike, anchors: LlavaAnchors) -> tuple[str, Notes
     seen = [name for name in around if facts[name].confidence is Confidence.CERTAIN]
     if seen:
         return token, blocked("image tokens", f"the code puts {facts.value(seen[0])} beside the image's")
-    if token != anchors.placeholder:
-        return token, differs("image placeholder", anchors.placeholder, token, "get_placeholder_str")
+    if token != anchors.base.placeholder:
+        return token, differs("image placeholder", anchors.base.placeholder, token, "get_placeholder_str")
     return token, Notes()
 
 

@@ -44,7 +44,9 @@ def judge_pixels(
     if all(stated.get(name) == value for name, value in wanted.items()):
         return {}, Notes()
     shown = "processor_config.json" if stated else "no file"
-    return wanted, differs("HF processor", anchors.hf_processor, f"{shown} states its arguments", "get_hf_processor")
+    return wanted, differs(
+        "HF processor", anchors.base.hf_processor, f"{shown} states its arguments", "get_hf_processor"
+    )
 
 
 def _problem(reading: ReadingLike, kind: Kind, library: Library) -> str | None:

@@ -14,7 +14,10 @@ from porter.weights.mapper import NameRules
 
 @dataclass(frozen=True, slots=True)
 class LlavaBase:
-    """The base by name in the tree at hand; `config` and `hf_processor` are transformers' classes."""
+    """The base by name in the tree at hand; `config` and `hf_processor` are transformers' classes.
+
+    `marks`: towers are built under `_mark_tower_model`.
+    """
 
     module: str
     model: str

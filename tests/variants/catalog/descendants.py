@@ -35,17 +35,13 @@ H2OVL = Recipe(
     post_init=False,
 )
 
-H2OVL_ONCE = Recipe(
-    "as-h2ovl-once",
-    ("InternViT", "Llama", "one pass", "v2"),
+H2OVL_ONCE = replace(
+    H2OVL,
+    name="as-h2ovl-once",
+    axes=("InternViT", "Llama", "one pass", "v2"),
     seed=103,
-    names=Names("h2ovl_chat", "H2OVLChatModel", "h2ovl_chat", "H2OVL"),
-    tower=Tower(class_name="H2OVLVisionModel"),
-    llm=Language("llama", rms_norm_eps=1e-5),
     images=Images(source="functions", max_tiles=6),
-    settings=VL_SETTINGS,
     extra_config={"use_msac": False},
-    post_init=False,
 )
 
 NVLM = Recipe(
