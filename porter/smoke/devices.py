@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 from porter.errors import UsageError
-from porter.jsontypes import JSON, JSONObject
+from porter.jsontypes import JSONObject, items
 from porter.smoke.estimate import Estimate, Load, Sizes, estimate, gib, proposals
 
 DeviceName = Literal["auto", "cuda", "cpu"]
@@ -113,8 +113,8 @@ class Machine:
         found = device if isinstance(device, dict) and device.get("kind") == "cuda" else {}
         ram, build = answer.get("ram_bytes"), answer.get("vllm_build")
         return cls(
-            tuple(str(name) for name in _list(found.get("names"))),
-            tuple(count for count in _list(found.get("free_bytes")) if isinstance(count, int)),
+            tuple(str(name) for name in items(found.get("names"))),
+            tuple(count for count in items(found.get("free_bytes")) if isinstance(count, int)),
             ram if isinstance(ram, int) else None,
             build if isinstance(build, str) else None,
         )
@@ -183,7 +183,3 @@ def room_of(choice: EngineChoice, machine: Machine, device: str) -> int | None:
         used = machine.free[: choice.world]
         return int(min(used) * share) if used else None
     return None if machine.ram is None else machine.ram // choice.world
-
-
-def _list(value: JSON) -> list[JSON]:
-    return value if isinstance(value, list) else []
