@@ -6,10 +6,10 @@ from __future__ import annotations
 from porter.facts.code import CodeReading
 from porter.facts.layout_connectors import layers_of
 from porter.facts.layout_model import Layout
-from porter.source.interpreter import Frame, Interpreter, Stop, is_unknown
+from porter.source.interpreter import Frame, Interpreter, Stop
 from porter.source.layers import call_layer, children, holds_weights
 from porter.source.tensors import Features, fresh
-from porter.source.values import Instance, Layer, Val
+from porter.source.values import Instance, Layer, Val, is_unknown
 
 WIDTH = 64
 MAX_INNER = 24

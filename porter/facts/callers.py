@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from porter.facts.configs import Configs
 from porter.facts.syntax import called
-from porter.source.interpreter import Frame, Stop, is_unknown
+from porter.source.interpreter import Frame, Stop
 from porter.source.layers import children
-from porter.source.values import ClassRef, Function, Instance, Val
+from porter.source.values import ClassRef, Function, Instance, Val, is_unknown
 from porter.source.walking import nodes
 
 MAX_CALLERS = 4

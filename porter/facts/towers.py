@@ -12,9 +12,9 @@ from porter.facts.tower_kinds import CLASS_TOKENS, class_token_of, kind_by_names
 from porter.facts.tower_shapes import KINDS, kind_by_shapes
 from porter.source.attributes import attribute
 from porter.source.inside import CONVOLUTIONS
-from porter.source.interpreter import Frame, Interpreter, TowerShape, is_unknown
+from porter.source.interpreter import Frame, Interpreter, TowerShape
 from porter.source.layers import children, parameters, patch_side
-from porter.source.values import Instance, Layer, Src, Val, merge_sources, plain, unknown
+from porter.source.values import Instance, Layer, Src, Val, is_unknown, merge_sources, plain, unknown
 
 NOMINAL_GRID = 16
 GRID_WORDS = ("grid", "thw", "cu_seqlens", "image_sizes", "spatial_shapes", "tgt_sizes")

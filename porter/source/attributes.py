@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from porter.source import outside
 from porter.source.codebase import External, ModuleFile, snippet, where
-from porter.source.interpreter import is_unknown
 from porter.source.tensors import Features, HiddenStates, Pixels, TowerOutput, transpose
 from porter.source.values import (
     ClassRef,
@@ -19,6 +18,7 @@ from porter.source.values import (
     Method,
     Src,
     Val,
+    is_unknown,
     unknown,
 )
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from porter.source.attributes import attribute
 from porter.source.codebase import External
-from porter.source.interpreter import is_unknown
 from porter.source.statements import iterable, set_attribute, truth
 from porter.source.tensors import Features, Pixels, TowerOutput
-from porter.source.values import ClassRef, Instance, LibraryConfig, Src, Val, is_plain, merge_sources, plain
+from porter.source.values import ClassRef, Instance, LibraryConfig, Src, Val, is_plain, is_unknown, merge_sources, plain
 
 if TYPE_CHECKING:
     from porter.source.interpreter import Frame, Interpreter

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from porter.source import calls, layers
 from porter.source.attributes import attribute
 from porter.source.codebase import External, snippet, where
-from porter.source.interpreter import MAX_TURNS, Frame, is_unknown
+from porter.source.interpreter import MAX_TURNS, Frame
 from porter.source.statements import assign, iterable, truth
 from porter.source.subscripts import subscript
 from porter.source.tensors import Features, Pixels, combined
@@ -25,6 +25,7 @@ from porter.source.values import (
     Unknown,
     Val,
     is_plain,
+    is_unknown,
     merge_sources,
     plain,
     unknown,

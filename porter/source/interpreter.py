@@ -25,7 +25,6 @@ from porter.source.values import (
     Layer,
     Pieces,
     Src,
-    Unknown,
     Val,
     unknown,
 )
@@ -388,13 +387,3 @@ def _first_argument(function: Function) -> Val | None:
 def is_decorated(node: ast.FunctionDef | ast.Lambda, *names: str) -> bool:
     decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
     return any(isinstance(item, ast.Name) and item.id in names for item in decorators)
-
-
-def is_unknown(value: Val) -> bool:
-    return isinstance(value.value, Unknown)
-
-
-def child_path(owner: object, name: str) -> str:
-    """The attribute path of a child of a module."""
-    path = owner.path if isinstance(owner, (Instance, Layer)) else ""
-    return f"{path}.{name}" if path else name

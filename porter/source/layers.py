@@ -6,10 +6,9 @@ from dataclasses import replace
 from math import isqrt
 from typing import TYPE_CHECKING
 
-from porter.source.interpreter import is_unknown
 from porter.source.pooling import ADAPTIVE, CONVOLUTIONS, POOLS, adaptive, interpolated, pooled, queried, unfolded
 from porter.source.tensors import Features, Pixels, ShapeError, TowerOutput, axis_size, flatten, fresh, reshape
-from porter.source.values import ConstTensor, Function, Instance, Layer, Src, Val, plain, unknown
+from porter.source.values import ConstTensor, Function, Instance, Layer, Src, Val, is_unknown, plain, unknown
 
 if TYPE_CHECKING:
     from porter.source.interpreter import Frame, Interpreter

@@ -9,9 +9,21 @@ from typing import TYPE_CHECKING
 
 from porter.source import outside
 from porter.source.codebase import Definition, External, ModuleFile, snippet, where
-from porter.source.interpreter import Flow, child_path, is_unknown
+from porter.source.interpreter import Flow
 from porter.source.tensors import Features, TowerOutput
-from porter.source.values import ClassRef, ConstTensor, Function, Instance, Layer, LibraryConfig, Src, Val, unknown
+from porter.source.values import (
+    ClassRef,
+    ConstTensor,
+    Function,
+    Instance,
+    Layer,
+    LibraryConfig,
+    Src,
+    Val,
+    child_path,
+    is_unknown,
+    unknown,
+)
 
 if TYPE_CHECKING:
     from porter.source.interpreter import Frame, Interpreter

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from porter.source import outside
 from porter.source.codebase import External, snippet, where
-from porter.source.interpreter import is_unknown
 from porter.source.tensors import Features, HiddenStates, Pixels, ShapeError, TowerOutput, drop_tokens, every
-from porter.source.values import ConstTensor, Layer, Src, Val, unknown
+from porter.source.values import ConstTensor, Layer, Src, Val, is_unknown, unknown
 
 if TYPE_CHECKING:
     from porter.source.interpreter import Frame, Interpreter

@@ -209,3 +209,13 @@ class LibraryConfig:
 
     cls: External
     values: dict[str, Val]
+
+
+def is_unknown(value: Val) -> bool:
+    return isinstance(value.value, Unknown)
+
+
+def child_path(owner: object, name: str) -> str:
+    """The attribute path of a child of a module."""
+    path = owner.path if isinstance(owner, (Instance, Layer)) else ""
+    return f"{path}.{name}" if path else name
