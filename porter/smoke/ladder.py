@@ -87,8 +87,7 @@ class _Run:
         reading = subject.reading
         self.native = not reading.snapshot.auto_map
         self.model: ModelFolder = model_folder(reading, options.choice.weights, folder / "model", trust=options.trust)
-        self.prompts: JSON = [*prompts(self.model.tile, placeholder(reading.facts), options.image)]
-        self.names = [str(prompt["name"]) for prompt in cast("list[JSONObject]", self.prompts)]
+        self.prompts = prompts(self.model.tile, placeholder(reading.facts), options.image)
 
     def reference(self) -> Reference:
         """Draw the weights and run the repo's own code on them."""
@@ -101,7 +100,7 @@ class _Run:
         try:
             answer = run_worker("reference", self._asked(), settings=settings, on_event=self.options.on_event)
             answer = checked(answer, SETS, self.out)
-            self.prompts = [*with_picture(objects(self.prompts), answer.get("telling_picture"))]
+            self.prompts = with_picture(self.prompts, answer.get("telling_picture"))
         except WorkerError as error:
             why = f"the reference could not run: {error.message}"
             return Reference(None, "unproven", why, time.monotonic() - start)
@@ -125,7 +124,7 @@ class _Run:
             "facts": known,
             "sets": [{"name": name, "seed": self.options.seed + index} for index, name in enumerate(SETS)],
             "steps": STEPS,
-            "prompts": self.prompts,
+            "prompts": [*self.prompts],
         }
 
     def engine(
@@ -137,7 +136,7 @@ class _Run:
         )
         asked: JSONObject = {
             "sets": sets or [{"name": self.options.choice.weights, "weights": None}],
-            "prompts": self.prompts,
+            "prompts": [*self.prompts],
             "steps": STEPS,
             "banned": (reference.answer or {}).get("banned") if reference else None,
         }
@@ -170,8 +169,9 @@ class _Run:
             {"set": item["name"], "reference": item["results"], "engine": engine[str(item["name"])]["results"]}
             for item in reference.sets()
         ]
+        asked: JSONObject = {"pairs": pairs, "prompts": [prompt["name"] for prompt in self.prompts]}
         try:
-            compared = run_worker("compare", {"pairs": pairs, "prompts": [*self.names]}, settings=self.settings)
+            compared = run_worker("compare", asked, settings=self.settings)
         except WorkerError as error:
             return Parity("unproven", error.message, not_proven=(*NEVER_PROVEN, *self.model.notes))
         seeds = {str(item["name"]): self.options.seed + index for index, item in enumerate(reference.sets())}
@@ -185,7 +185,7 @@ class _Run:
             places=objects(compared.get("places")),
             facts={**plain_facts(self.subject.reading.facts), TINY_TILE: self.model.tokens_per_tile},
         )
-        return replace(found, prompts=shown(cast("list[JSONObject]", self.prompts)))
+        return replace(found, prompts=shown(self.prompts))
 
 
 def _unproven_parts(reading: RepoReading, answer: JSONObject) -> Iterable[str]:
