@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -179,47 +180,25 @@ def bare(body: cst.BaseSuite) -> cst.BaseSuite:
     return body.with_changes(body=rest) if is_text else body
 
 
-class Inserter(cst.CSTTransformer):
-    """Adds statements to a class or to the end of one of its methods."""
-
-    def __init__(self, insert: Insert) -> None:
-        super().__init__()
-        self.insert, self.classes, self.done = insert, list[str](), False
-
-    def visit_ClassDef(self, node: cst.ClassDef) -> None:
-        self.classes.append(node.name.value)
-
-    def leave_ClassDef(self, original_node: cst.ClassDef, updated_node: cst.ClassDef) -> cst.ClassDef:
-        here = self.classes == [self.insert.owner] and self.insert.method is None
-        self.classes.pop()
-        return updated_node.with_changes(body=self.extended(updated_node.body)) if here else updated_node
-
-    def leave_FunctionDef(self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef) -> cst.FunctionDef:
-        here = self.classes == [self.insert.owner] and original_node.name.value == self.insert.method
-        return updated_node.with_changes(body=self.extended(updated_node.body)) if here else updated_node
-
-    def extended(self, body: cst.BaseSuite) -> cst.BaseSuite:
-        self.done = True
-        new = [apart(node) for node in cst.parse_module(self.insert.code).body]
-        old: list[cst.CSTNode] = list(body.body)
-        tail = [node for node in old if "self.post_init()" in cst.Module([]).code_for_node(node)]
-        return body.with_changes(body=[node for node in old if node not in tail] + new + tail)
-
-
-def apart(node: cst.SimpleStatementLine | cst.BaseCompoundStatement) -> cst.CSTNode:
-    """A function with an empty line before it."""
-    if isinstance(node, cst.FunctionDef):
-        return node.with_changes(leading_lines=[cst.EmptyLine(indent=False)])
-    return node
+def place(tree: ast.Module, insert: Insert) -> tuple[int, int]:
+    """After which line a statement goes, and how deep: before `post_init`, else at the end."""
+    owner = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == insert.owner)
+    methods = {n.name: n for n in owner.body if isinstance(n, ast.FunctionDef)}
+    body = methods[insert.method].body if insert.method else owner.body
+    last = body[-1]
+    if ast.unparse(last) == "self.post_init()":
+        last = body[-2]
+    return last.end_lineno or last.lineno, last.col_offset
 
 
 def inserted(text: str, inserts: Sequence[Insert]) -> str:
     """`text` with each statement where it belongs; classes go by the names they have in `text`."""
     for insert in inserts:
-        adding = Inserter(insert)
-        text = cst.parse_module(text).visit(adding).code
-        if not adding.done:
-            raise ValueError(f"no {insert.owner}.{insert.method}")
+        line, depth = place(ast.parse(text), insert)
+        code = textwrap.indent(insert.code.rstrip() + "\n", " " * depth)
+        lines = text.splitlines(keepends=True)
+        blank = [] if insert.method else ["\n"]
+        text = "".join([*lines[:line], *blank, code, *lines[line:]])
     return text
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.twins import TWINS, Twin, installed, native, rename, write_repo
+from tests.twins.shapes import Insert
 
 pytestmark = pytest.mark.skipif(installed() is None, reason="transformers is not installed")
 
@@ -129,3 +130,13 @@ def test_names_change_where_the_table_says() -> None:
     new = rename.rename(text, names, "x", "y", ())
     assert "self.net(config.breadth, config.text_config.width)" in new
     assert "self.mlp(config.width)" in new and "'a.mlp'" in new
+
+
+def test_a_statement_stands_before_post_init_and_a_method_at_the_end() -> None:
+    start = "class A:\n    def __init__(self):\n        self.x = 1\n        self.post_init()\n"
+    text = f"{start}\n    def f(self):\n        pass\n"
+    new = rename.inserted(
+        text, [Insert("A", "__init__", "self.y = 2"), Insert("A", None, "def g(self):\n    return 3\n")]
+    )
+    assert "        self.x = 1\n        self.y = 2\n        self.post_init()\n" in new
+    assert new.endswith("        pass\n\n    def g(self):\n        return 3\n")
