@@ -11,9 +11,14 @@ from porter.smoke.subject import SmokeOptions
 from porter.smoke.sweep import ODD, sweep_sizes
 from porter.workers.placeholders import Span, arithmetic
 from tests.smoke.climbing import NEEDS_VLLM, climb, faulty, rung, statuses
-from tests.smoke.planted import DECORATOR, INFO, LENGTH, SMALL_DUMMY
+from tests.smoke.planted import DECORATOR, INFO, LENGTH
 
 VIDEO = INFO + '    def get_supported_mm_limits(self):\n        return {"image": None, "video": None}\n\n'
+SMALL_DUMMY = INFO + (
+    "    def get_image_size_with_most_features(self):\n"
+    "        from vllm.multimodal.parse import ImageSize\n\n"
+    "        return ImageSize(width=56, height=56)\n\n"
+)
 
 
 def test_every_border_of_the_tiling_is_met_from_both_sides() -> None:
