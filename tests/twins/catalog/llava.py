@@ -1,0 +1,151 @@
+"""LLaVA and LLaVA-NeXT under other names (`tests/llava` has repos of their shape with code of its own)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.twins.catalog.common import CLIP_MEAN, CLIP_STD, ENDS, TEXT
+from tests.twins.shapes import Edit, Family, Insert, Twin
+
+CLIP = {
+    "model_type": "clip_vision_model",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "image_size": 56,
+    "patch_size": 14,
+    "hidden_act": "quick_gelu",
+    "projection_dim": 64,
+}
+PIXELS = {
+    "do_center_crop": True,
+    "crop_size": {"height": 56, "width": 56},
+    "size": {"shortest_edge": 56},
+    "image_mean": CLIP_MEAN,
+    "image_std": CLIP_STD,
+    "resample": 3,
+}
+LLAVA = Family(
+    name="llava",
+    stems=("Llava",),
+    base="Llava",
+    config={
+        "tie_word_embeddings": False,
+        "projector_hidden_act": "gelu",
+        "vision_feature_layer": -2,
+        "vision_feature_select_strategy": "default",
+        "image_seq_length": 16,
+        "vision_config": CLIP,
+        "text_config": {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "head_dim": 32, **TEXT},
+    },
+    tokens=("<image>",),
+    token_keys={"image_token_index": "<image>", **ENDS},
+    image="<image>",
+    preprocessor={"image_processor_type": "CLIPImageProcessor", "processor_class": "LlavaProcessor", **PIXELS},
+    processor={
+        "processor_class": "LlavaProcessor",
+        "patch_size": 14,
+        "vision_feature_select_strategy": "default",
+        "num_additional_image_tokens": 1,
+        "image_token": "<image>",
+    },
+)
+PINPOINTS = [[56, 112], [112, 56], [112, 112], [56, 168]]
+LLAVA_NEXT = replace(
+    LLAVA,
+    name="llava_next",
+    stems=("LlavaNext",),
+    base="LlavaNext",
+    config={**LLAVA.config, "image_grid_pinpoints": PINPOINTS},
+    preprocessor={
+        "image_processor_type": "LlavaNextImageProcessor",
+        "processor_class": "LlavaNextProcessor",
+        "image_grid_pinpoints": PINPOINTS,
+        **PIXELS,
+    },
+    processor={**LLAVA.processor, "processor_class": "LlavaNextProcessor"},
+)
+KEYS = {"vision_config": "eye_config", "image_token_index": "picture_token_index", "projector_hidden_act": "bridge_act"}
+NAMES = {
+    "vision_tower": "eyes",
+    "multi_modal_projector": "bridge",
+    "language_model": "mind",
+    "linear_1": "widen",
+    "linear_2": "project",
+}
+TOKENS = {"<image>": "<picture>"}
+OUSEL = Twin("ousel-copy", LLAVA, "Ousel", "ousel_vl", keys=KEYS, names=NAMES, tokens=TOKENS)
+PIPIT = Twin(
+    "pipit-copy",
+    LLAVA,
+    "Pipit",
+    "pipit",
+    keys={"text_config": "llm_config"},
+    names={"multi_modal_projector": "mm_projector"},
+    inserts=(Insert("PipitModel", "__init__", 'self.register_buffer("pixel_mean", torch.zeros(3))'),),
+    values={"vision_feature_layer": -1, "projector_hidden_act": "gelu_pytorch_tanh"},
+)
+WAGTAIL = Twin(
+    "wagtail-subclass",
+    LLAVA,
+    "Wagtail",
+    "wagtail_vl",
+    style="subclass",
+    keys={"vision_config": "eye_config", "text_config": "mind_config"},
+    tokens=TOKENS,
+    values={"multimodal_projector_bias": False},
+)
+DUNNOCK = Twin(
+    "dunnock-near",
+    LLAVA,
+    "Dunnock",
+    "dunnock_vl",
+    keys=KEYS,
+    names=NAMES,
+    tokens=TOKENS,
+    edits=(Edit("LlavaMultiModalProjector", "self.act(hidden_states)", "hidden_states + self.act(hidden_states)"),),
+    near_miss="the connector has a residual around its activation",
+)
+BUNTING = Twin(
+    "bunting-copy",
+    LLAVA_NEXT,
+    "Bunting",
+    "bunting_vl",
+    keys={**KEYS, "image_grid_pinpoints": "resolutions"},
+    names={**NAMES, "image_newline": "row_end", "pack_image_features": "pack"},
+    tokens=TOKENS,
+)
+SERIN = Twin(
+    "serin-copy",
+    LLAVA_NEXT,
+    "Serin",
+    "serin",
+    keys={"text_config": "llm_config"},
+    names={"vision_tower": "vision_encoder"},
+    inserts=(Insert("SerinModel", "__init__", 'self.register_buffer("pixel_mean", torch.zeros(3))'),),
+)
+BRAMBLING = Twin(
+    "brambling-subclass",
+    LLAVA_NEXT,
+    "Brambling",
+    "brambling_vl",
+    style="subclass",
+    keys={"vision_config": "eye_config", "text_config": "mind_config", "image_grid_pinpoints": "resolutions"},
+    tokens=TOKENS,
+)
+CROSSBILL = Twin(
+    "crossbill-near",
+    LLAVA_NEXT,
+    "Crossbill",
+    "crossbill_vl",
+    keys=BUNTING.keys,
+    names=BUNTING.names,
+    tokens=TOKENS,
+    edits=(
+        Edit("LlavaNextModel", "torch.cat((base_image_feature, image_feature), dim=0)",
+             "torch.cat((image_feature, base_image_feature), dim=0)"),
+    ),
+    near_miss="the tiles stand before the whole image",
+)  # fmt: skip
+TWINS = (OUSEL, PIPIT, WAGTAIL, DUNNOCK, BUNTING, SERIN, BRAMBLING, CROSSBILL)
