@@ -77,10 +77,13 @@ class Twin:
     """Token of the family -> token of this repo."""
     edits: tuple[Edit, ...] = ()
     inserts: tuple[Insert, ...] = ()
+    imports: str = ""
     module: str = ""
     """Code of further classes of a subclassing file."""
     init: tuple[str, ...] = ()
     """Statements after `super().__init__(config)` of a subclassing model."""
+    config_init: tuple[str, ...] = ()
+    """Statements before `super().__init__` of a subclassing config, about `values` under native names."""
     values: Values = field(default_factory=dict)
     """Config values that differ from the family's, by native path (`vision_config.depth`)."""
     own_processor: bool = False

@@ -107,6 +107,45 @@ DUNNOCK = Twin(
     edits=(Edit("LlavaMultiModalProjector", "self.act(hidden_states)", "hidden_states + self.act(hidden_states)"),),
     near_miss="the connector has a residual around its activation",
 )
+HALVED = """class WaxwingModel(LlavaModel):
+    def get_image_features(self, *args, **kwargs):
+        outputs = super().get_image_features(*args, **kwargs)
+        outputs.pooler_output = [features * 0.5 for features in outputs.pooler_output]
+        return outputs"""
+WAXWING = replace(
+    WAGTAIL,
+    name="waxwing-near",
+    title="Waxwing",
+    model_type="waxwing_vl",
+    imports="from transformers import LlavaModel",
+    module=HALVED,
+    init=("self.model = WaxwingModel(config)",),
+    near_miss="an overridden method halves the image features",
+)
+FIELDFARE = replace(
+    WAGTAIL,
+    name="fieldfare-near",
+    title="Fieldfare",
+    model_type="fieldfare_vl",
+    init=("self.model.multi_modal_projector.act = nn.SiLU()",),
+    near_miss="the connector's activation is replaced after it was built",
+)
+STARLING = replace(
+    WAGTAIL,
+    name="starling-near",
+    title="Starling",
+    model_type="starling_vl",
+    init=("self.model.multi_modal_projector.register_forward_hook(lambda module, args, output: output * 0.5)",),
+    near_miss="a forward hook halves what the connector gives",
+)
+JACKDAW = replace(
+    WAGTAIL,
+    name="jackdaw-near",
+    title="Jackdaw",
+    model_type="jackdaw_vl",
+    config_init=('values["vision_feature_layer"] = -1',),
+    near_miss="the config class takes another layer than config.json says",
+)
 BUNTING = Twin(
     "bunting-copy",
     LLAVA_NEXT,
@@ -148,4 +187,4 @@ CROSSBILL = Twin(
     ),
     near_miss="the tiles stand before the whole image",
 )  # fmt: skip
-TWINS = (OUSEL, PIPIT, WAGTAIL, DUNNOCK, BUNTING, SERIN, BRAMBLING, CROSSBILL)
+TWINS = (OUSEL, PIPIT, WAGTAIL, DUNNOCK, WAXWING, FIELDFARE, STARLING, JACKDAW, BUNTING, SERIN, BRAMBLING, CROSSBILL)

@@ -160,4 +160,15 @@ SKUA = Twin(
     edits=(Edit("PatchMerger", "nn.GELU()", "nn.SiLU()"),),
     near_miss="the connector's GELU is SiLU",
 )
-TWINS = (PUFFIN, RAZORBILL, FULMAR, GANNET, GUILLEMOT, SKUA)
+ROOK = Twin(
+    "rook-near",
+    QWEN2_VL,
+    "Rook",
+    "rook_vl",
+    style="subclass",
+    keys=RAZORBILL.keys,
+    tokens=QWEN_TOKENS,
+    init=("self.model.visual.merger.mlp[1] = nn.SiLU()",),
+    near_miss="the connector's activation is replaced after it was built",
+)
+TWINS = (ROOK, PUFFIN, RAZORBILL, FULMAR, GANNET, GUILLEMOT, SKUA)
