@@ -140,14 +140,14 @@ class Renamer(cst.CSTTransformer):
         if not depth:
             return updated_node
         tail = cst.Module([]).code_for_node(original_node.module) if original_node.module else ""
-        if depth == 1 and tail in LOCAL_FILES(self.folder):
+        if depth == 1 and tail in local_files(self.folder):
             return updated_node.with_changes(module=cst.Name(tail.replace(self.folder, self.stem)))
         package = ["transformers", "models", self.folder][: 4 - depth]
         module = cst.parse_expression(".".join([*package, tail] if tail else package))
         return original_node.with_changes(relative=[], module=module)
 
 
-def LOCAL_FILES(folder: str) -> tuple[str, ...]:
+def local_files(folder: str) -> tuple[str, ...]:
     return (f"configuration_{folder}", f"modeling_{folder}", f"processing_{folder}")
 
 

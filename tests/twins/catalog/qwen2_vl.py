@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.twins.catalog.common import CLIP_MEAN, CLIP_STD, ENDS, TEXT
 from tests.twins.shapes import Edit, Family, Insert, Twin
 
@@ -160,6 +162,23 @@ SKUA = Twin(
     edits=(Edit("PatchMerger", "nn.GELU()", "nn.SiLU()"),),
     near_miss="the connector's GELU is SiLU",
 )
+STILLS = replace(
+    QWEN2_VL,
+    tokens=tuple(token for token in QWEN2_VL.tokens if "video" not in token),
+    token_keys={key: token for key, token in QWEN2_VL.token_keys.items() if "video" not in key},
+    named_tokens={"image_token": "<|image_pad|>"},
+    video={},
+)
+CHOUGH = Twin(
+    "chough-stills",
+    STILLS,
+    "Chough",
+    "chough_vl",
+    keys={"vision_config": "eye_config", "image_token_id": "picture_token_id"},
+    names=QWEN_NAMES,
+    tokens={native: own for native, own in QWEN_TOKENS.items() if "video" not in native},
+)
+"""Without a token or a processor for video."""
 ROOK = Twin(
     "rook-near",
     QWEN2_VL,
@@ -171,4 +190,4 @@ ROOK = Twin(
     init=("self.model.visual.merger.mlp[1] = nn.SiLU()",),
     near_miss="the connector's activation is replaced after it was built",
 )
-TWINS = (ROOK, PUFFIN, RAZORBILL, FULMAR, GANNET, GUILLEMOT, SKUA)
+TWINS = (ROOK, PUFFIN, RAZORBILL, FULMAR, GANNET, GUILLEMOT, CHOUGH, SKUA)
