@@ -106,7 +106,13 @@ GEMMA3 = Family(
             "layer_types": ["sliding_attention", "full_attention"],
         },
     },
-    tokens=("<bos>", "<start_of_image>", "<end_of_image>", "<image_soft_token>"),
+    tokens=(
+        "<bos>",
+        "<start_of_image>",
+        "<end_of_image>",
+        "<image_soft_token>",
+        *("\n" * count for count in (1, 2, 3, 4)),
+    ),
     token_keys={
         "boi_token_index": "<start_of_image>",
         "eoi_token_index": "<end_of_image>",
