@@ -33,12 +33,12 @@ def _fill(configs: Configs, function: Function, frame: Frame, depth: int) -> Non
     """Set what is unknown in `frame` from the first callers that know it."""
     for caller, call in list(_calls(configs, function))[:MAX_CALLERS]:
         outer = frame_inside(configs, caller, depth - 1)
-        for name, argument in _arguments(function, call).items():
+        for name, argument in arguments_of(function, call).items():
             if name in frame.names and is_unknown(frame.names[name]):
                 frame.names[name] = configs.code.run.evaluate(argument, outer)
 
 
-def _arguments(function: Function, call: ast.Call) -> dict[str, ast.expr]:
+def arguments_of(function: Function, call: ast.Call) -> dict[str, ast.expr]:
     """Which expression of a call stands for which argument."""
     spec = function.node.args
     names = [argument.arg for argument in [*spec.posonlyargs, *spec.args]]

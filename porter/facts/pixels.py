@@ -6,6 +6,7 @@ import ast
 
 from porter.facts.code import CodeReading
 from porter.facts.configs import Configs, Found, evidence, found_from
+from porter.facts.cutting import cutting
 from porter.facts.model import Confidence, Fact
 from porter.facts.synonyms import RESAMPLING
 from porter.facts.syntax import called
@@ -139,8 +140,8 @@ def _rescales(node: ast.AST) -> bool:
 
 
 def scheme_fact(configs: Configs) -> Fact:
-    """How an image becomes tiles: "internvl_tiles" where code cuts crops by a choice among ratios, "single"
-    where nothing is cut."""
+    """How an image becomes tiles: "internvl_tiles" where code cuts crops by the closest of some ratios, "tiles" where
+    by another choice among them that was read, "single" where nothing is cut."""
     resizes: list[Src] = []
     for file in configs.code.run.code.files():
         for node in nodes(file.tree):
@@ -158,7 +159,11 @@ def scheme_fact(configs: Configs) -> Fact:
 
 def _cut(configs: Configs, place: Src) -> Fact:
     """Crops by a choice among grids; crops by any other rule are no known scheme."""
-    filtered = filtered_grids(configs) or other_choice(configs)
+    filtered, other = filtered_grids(configs), other_choice(configs)
+    if filtered is None and other is not None and cutting(configs) is not None:
+        note = "the grid of tiles is chosen by a rule of its own"
+        return Fact("resize_scheme", "tiles", Confidence.LIKELY, evidence((other, place)), note=note)
+    filtered = filtered or other
     if filtered is not None:
         note = "the grid of tiles is chosen by a rule of its own"
         return Fact("resize_scheme", None, Confidence.UNKNOWN, evidence((filtered,)), note=note)

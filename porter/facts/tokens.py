@@ -9,11 +9,12 @@ from typing import get_args
 
 from porter.facts.bound_calls import asked_text
 from porter.facts.configs import Configs, evidence
+from porter.facts.image_labels import Label, image_label, labelled
 from porter.facts.model import Confidence, Fact
 from porter.facts.separators import separator_fact
 from porter.facts.synonyms import CONTEXT_ID_KEYS
 from porter.facts.templates import Placeholder, template_placeholder
-from porter.facts.tile_tags import TileTags, tile_tags
+from porter.facts.tile_tags import NUMBER, TileTags, tile_tags
 from porter.facts.token_names import named_context, named_tag, switched_off
 from porter.facts.token_patterns import Pattern, best_pattern, nearest_token, patterns
 from porter.facts.token_roles import SHARED_IDS, Role
@@ -38,6 +39,7 @@ class Sources:
     template: Placeholder | None = None
     notes: list[str] = field(default_factory=list)
     tags: TileTags | None = None
+    label: Label | None = None
 
     def of(self, role: Role, kind: str | None = None) -> list[Stated]:
         """Statements about a role, the likeliest first; defaults of the config class only where no file speaks."""
@@ -75,13 +77,17 @@ def token_facts(configs: Configs, others: list[Instance]) -> list[Fact]:
     context = _context(sources)
     token = context.value if isinstance(context.value, str) else None
     sources.template = template_placeholder(configs.snapshot, token)
+    around = [_tag(sources, name, role, context) for name, role in TAGS.items()]
+    if sources.template is not None and sources.template.numbered:
+        sources.label = image_label(configs, others, (around[0].value, token, around[1].value))
     placeholder = _placeholder(sources)
+    separators = separator_fact(configs, vocabulary, sources.stated, context.value, sources.tags)
     return [
         _same_as_placeholder(context, placeholder),
         _id_fact(sources, context),
-        *(_tag(sources, name, role, context) for name, role in TAGS.items()),
+        *around,
         placeholder,
-        separator_fact(configs, vocabulary, sources.stated, context.value, sources.tags),
+        labelled(separators, sources.label) if sources.label is not None else separators,
     ]
 
 
@@ -293,6 +299,9 @@ def _placeholder(sources: Sources) -> Fact:
         fact = Fact(name, pattern.placeholder, Confidence.CERTAIN, evidence(pattern.sources, 6))
         differs = template is not None and not template.numbered and template.text != pattern.placeholder
         return _noted(fact, f"the chat template writes {template.text!r}" if differs and template is not None else "")
+    if template is not None and template.numbered and sources.label is not None:
+        shown = (template.source, *evidence((sources.label.source,)))
+        return Fact(name, template.text.replace("{}", NUMBER), Confidence.LIKELY, shown, note="images are numbered")
     if template is not None and template.numbered:
         note = f"the template numbers its images: {template.text.replace('{}', 'N')!r}"
         return Fact(name, None, Confidence.UNKNOWN, (template.source,), note=note)

@@ -134,3 +134,13 @@ def merged(indent: int, head: str, items: Sequence[str], tail: str) -> str:
     if len(one) <= WIDTH:
         return one
     return f"{pad}{head}\n" + braces(indent + 4, "**", items) + f"\n{pad}{tail}"
+
+
+def gathered(indent: int, item: str) -> str:
+    """`return [item for image in images]`, as long as it is."""
+    pad, loop = " " * indent, "for image in images"
+    one, middle = f"{pad}return [{item} {loop}]", f"{pad}    {item} {loop}"
+    if len(one) <= WIDTH:
+        return one
+    inner = [middle] if len(middle) <= WIDTH else [f"{pad}    {item}", f"{pad}    {loop}"]
+    return "\n".join([f"{pad}return [", *inner, f"{pad}]"])

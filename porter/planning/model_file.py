@@ -8,6 +8,7 @@ from typing import Any
 from porter.facts.synonyms import PILS_OWN, RESAMPLING
 from porter.planning import layout
 from porter.planning.names import is_name
+from porter.planning.numbered import numbered
 from porter.planning.spec import PortSpec, Source
 from porter.weights.mapper import NameRules, mapper_field, sharded
 
@@ -64,7 +65,11 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
         "imports": imports.render(),
         "model": names.architecture,
         "info": names.cls("ProcessingInfo"),
-        "hf_processor": names.cls("Processor") if spec.tokens.tags else spec.base.hf_processor,
+        "hf_processor": names.cls("Processor") if _own_processor(spec) else spec.base.hf_processor,
+        "own_processor": _own_processor(spec),
+        "grid": spec.pixels is not None and spec.pixels.grid is not None,
+        "targets": _targets(spec)[1],
+        "numbered": numbered(spec),
         "image_processor": names.cls("ImageProcessor") if spec.pixels else spec.base.image_processor,
         "processor": names.cls("MultiModalProcessor") if spec.tokens.placeholder else spec.base.processor,
         "dummy": names.cls("DummyInputsBuilder") if spec.tokens.placeholder else spec.base.dummy,
@@ -79,7 +84,7 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
         "normalise": _normalise(spec),
         "mapper": mapper(spec.rules),
         "resample": PIL_FILTERS[spec.pixels.resample] if spec.pixels else None,
-        "own_tiles": spec.pixels is not None and spec.pixels.resample != PILS_OWN,
+        "own_tiles": _own_tiles(spec),
         "bare": _bare(spec) and not adapt,
     }
 
@@ -203,19 +208,39 @@ def _base_imports(spec: PortSpec, imports: Imports) -> None:
     imports.model(base.module, base.model, base.info, base.processor, base.dummy)
 
 
+def _own_tiles(spec: PortSpec) -> bool:
+    """Whether the port cuts the tiles itself: the base's function resizes PIL images by PIL's own filter."""
+    pixels = spec.pixels
+    return pixels is not None and (pixels.resample != PILS_OWN or pixels.tensors is not None or pixels.grid is not None)
+
+
+def _own_processor(spec: PortSpec) -> bool:
+    return spec.tokens.tags is not None or (spec.pixels is not None and spec.pixels.grid is not None)
+
+
+def _targets(spec: PortSpec) -> tuple[str, str]:
+    """(module, function) that chooses the grid of tiles."""
+    grid = spec.pixels.grid if spec.pixels is not None else None
+    return (grid.module, grid.function) if grid is not None else (spec.base.hf_module, "calculate_internvl_targets")
+
+
 def _pixel_imports(spec: PortSpec, imports: Imports) -> None:
-    if spec.pixels is None:
+    pixels = spec.pixels
+    if pixels is None:
         return
     imports.plain.add("torch")
     imports.add("functools", "partial")
-    made = "to_tensor" if spec.pixels.rescale else "pil_to_tensor"
+    made = "to_tensor" if pixels.rescale and pixels.tensors is None else "pil_to_tensor"
     imports.add("torchvision.transforms.functional", made)
-    if spec.pixels.mean:
+    if pixels.tensors is not None:
+        imports.add("torchvision.transforms", "InterpolationMode")
+        imports.add(pixels.tensors, "resize")
+    if pixels.mean:
         imports.add("torchvision.transforms", "Normalize")
     imports.add("PIL", "Image")
     imports.add("vllm.multimodal.image", "convert_image_mode")
-    tiles = "calculate_internvl_targets" if spec.pixels.resample != PILS_OWN else "dynamic_preprocess_internvl"
-    imports.add(spec.base.hf_module, "get_internvl_target_ratios", tiles)
+    imports.add(spec.base.hf_module, "get_internvl_target_ratios")
+    imports.add(*(_targets(spec) if _own_tiles(spec) else (spec.base.hf_module, "dynamic_preprocess_internvl")))
 
 
 def _model_imports(spec: PortSpec, imports: Imports, adapts: bool) -> None:
@@ -225,7 +250,7 @@ def _model_imports(spec: PortSpec, imports: Imports, adapts: bool) -> None:
         imports.plain.add("torch")
     if spec.rules or spec.unbuilt_layers:
         imports.model("utils", "WeightsMapper")
-    if spec.rules.regex:
+    if spec.rules.regex or spec.tokens.numbered:
         imports.plain.add("re")
     if spec.tower is not None:
         imports.model(spec.tower.module, spec.tower.cls)

@@ -140,22 +140,43 @@ class TagSpec:
 
 @dataclass(frozen=True, slots=True)
 class TokenSpec:
-    """Arguments of the HF-style processor that differ from its defaults, and a placeholder other than the base's."""
+    """Arguments of the HF-style processor that differ from its defaults, and a placeholder other than the base's.
+
+    `{n}` in the placeholder is the number of the image; `label` is then the text before its start token.
+    """
 
     arguments: Mapping[str, str] = field(default_factory=dict)
     placeholder: str | None = None
     tags: TagSpec | None = None
+    label: str | None = None
+
+    @property
+    def numbered(self) -> bool:
+        return self.label is not None
+
+
+@dataclass(frozen=True, slots=True)
+class GridSpec:
+    """The tree's function that chooses the grid of tiles in place of the base's own."""
+
+    module: str
+    function: str
 
 
 @dataclass(frozen=True, slots=True)
 class PixelSpec:
-    """Pixels as the repo makes them: PIL's resampling number, 1/255 or not, mean and std or None."""
+    """Pixels as the repo makes them: PIL's resampling number, 1/255 or not, mean and std or None.
+
+    `tensors`: the module of torchvision that resizes tensors of whole numbers, None where PIL resizes images.
+    """
 
     resample: int
     rescale: bool
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     tiling: bool = True
+    tensors: str | None = None
+    grid: GridSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from porter.facts.model import ModelFacts
 from porter.facts.synonyms import PILS_OWN, filter_number
+from porter.facts.tile_tags import NUMBER
 from porter.jsontypes import JSON, JSONObject, items
 
 IMAGENET_MEAN: list[JSON] = [0.485, 0.456, 0.406]
@@ -20,13 +21,17 @@ def _image(width: float, height: float, seed: int) -> JSONObject:
 
 
 def prompts(tile: int, placeholder: str, own: Path | None = None) -> list[JSONObject]:
-    """Each prompt is {name, text, images}; sizes follow the tile so that each shape of tiling is met."""
-    question = f"{placeholder}\nDescribe the picture."
+    """Each prompt is {name, text, images}; sizes follow the tile so that each shape of tiling is met.
+
+    `{n}` in the placeholder is the number of the image.
+    """
+    first, second = (placeholder.replace(NUMBER, str(number)) for number in (1, 2))
+    question = f"{first}\nDescribe the picture."
     made: list[tuple[str, str, list[JSON]]] = [
         ("text", "The quick brown fox", []),
         ("one tile", question, [_image(tile, tile, 1)]),
         ("several tiles", question, [_image(2 * tile, tile, 2)]),
-        ("two images", f"A {placeholder} and {placeholder}?", [_image(tile, tile, 3), _image(tile, 2.2 * tile, 4)]),
+        ("two images", f"A {first} and {second}?", [_image(tile, tile, 3), _image(tile, 2.2 * tile, 4)]),
         (ODD, question, [_image(1.25 * tile, 1.6 * tile, 5)]),
     ]
     if own is not None:

@@ -38,7 +38,7 @@ class ClassReading:
     @property
     def module(self) -> str:
         """The dotted module that defines the class."""
-        return "vllm." + self.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        return dotted_module(self.file)
 
     def signature(self, method: str = "__init__") -> Mapping[str, Parameter]:
         """Parameters by name without `self`; empty when this class itself does not define the method."""
@@ -54,6 +54,11 @@ class ProcessorTrio:
     processor: str
     info: str | None
     dummy_inputs: str | None
+
+
+def dotted_module(file: str) -> str:
+    """The module that a file, relative to the package, is imported as."""
+    return "vllm." + file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def find_class(tree: Tree, file: str, name: str) -> ClassReading | None:

@@ -1,7 +1,8 @@
-"""What fast image processors of transformers 4.4x and 4.5x found in their base class, for code that asks for it."""
+"""What processors of transformers 4.4x and 4.5x found in their base classes, for code that asks for it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypedDict
 
@@ -46,3 +47,20 @@ def _further(self: Any, **given: Any) -> dict[str, Any]:
     made = self._standardize_kwargs(**given)
     kept = {name: made.get(name, value) for name, value in given.items()}
     return {"default_to_square": None, **kept, "data_format": given.get("data_format") or "channels_first"}
+
+
+def with_plain_arguments(load: Callable[[], Any], used: list[str]) -> Any:
+    """What `load` makes; where it fails, again with unused arguments as they were answered: as one dict, not a pair."""
+    from transformers import ProcessorMixin
+
+    try:
+        return load()
+    except (TypeError, ValueError):
+        pair = ProcessorMixin.validate_init_kwargs
+        ProcessorMixin.validate_init_kwargs = staticmethod(lambda *given, **named: pair(*given, **named)[0])
+        try:
+            made = load()
+        finally:
+            ProcessorMixin.validate_init_kwargs = staticmethod(pair)
+        used.append("ProcessorMixin.validate_init_kwargs answers unused arguments alone")
+        return made

@@ -9,6 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 EXTREME = 100
+NUMBER = "{n}"
+"""Where the number of the image stands in a placeholder, if it does."""
+
+
+def signed(text: str, placeholder: str) -> str:
+    """A prompt with its own placeholders: where those are numbered, each is the next number."""
+    before, *rest = text.split(placeholder) if NUMBER in placeholder else [text]
+    return before + "".join(placeholder.replace(NUMBER, str(at + 1)) + part for at, part in enumerate(rest))
 
 
 class TokenFault(Exception):

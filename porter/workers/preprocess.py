@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from porter_worker import older_images
 from porter_worker.standin_packages import REMOTE, with_stubs
 
 IMAGE_NAMES = ("image", "img", "image_file", "image_path", "pil_image", "images")
@@ -68,15 +69,15 @@ def ways(folder: Path, facts: dict[str, Any], used: list[str], *, trust: bool) -
     """
     entry = auto_map_entry(folder, "AutoProcessor") if trust else None
     if entry:
-        yield f"processor {entry}", _lazy(lambda: with_stubs(lambda: _processor(folder, trust), used))
+        yield f"processor {entry}", _lazy(lambda: with_stubs(lambda: _processor(folder, trust, used), used))
     entry = auto_map_entry(folder, "AutoImageProcessor") if trust else None
     if entry:
         yield f"image processor {entry}", _lazy(lambda: with_stubs(lambda: _image_processor(folder, entry), used))
     elif facts.get("native"):
-        yield "processor of transformers", _lazy(lambda: _processor(folder, trust))
+        yield "processor of transformers", _lazy(lambda: _processor(folder, trust, used))
     named = None if entry else named_class(folder)
     if named is not None:
-        yield f"{named.__name__} of transformers", _lazy(lambda: _processor(folder, trust, named))
+        yield f"{named.__name__} of transformers", _lazy(lambda: _processor(folder, trust, used, named))
     yield from _code_ways(facts)
     if named_processor(folder):
         yield "image processor of transformers", _lazy(lambda: _image_processor(folder, None))
@@ -114,10 +115,13 @@ def _lazy(make: Callable[[], Way]) -> Way:
     return way
 
 
-def _processor(folder: Path, trust: bool, cls: Any = None) -> Way:
+def _processor(folder: Path, trust: bool, used: list[str], cls: Any = None) -> Way:
     from transformers import AutoProcessor
 
-    processor = (cls or AutoProcessor).from_pretrained(folder, trust_remote_code=trust)
+    def load() -> Any:
+        return (cls or AutoProcessor).from_pretrained(folder, trust_remote_code=trust)
+
+    processor = older_images.with_plain_arguments(load, used)
 
     def way(prompt: str, images: list[Any]) -> Inputs:
         try:
@@ -125,6 +129,8 @@ def _processor(folder: Path, trust: bool, cls: Any = None) -> Way:
         except (AttributeError, TypeError):  # one that takes a single prompt as it is
             made = processor(text=prompt, images=images, return_tensors="pt")
         tensors = {key: value for key, value in made.items() if key not in ("input_ids", "attention_mask")}
+        if images and not tensors:
+            raise ValueError(f"{type(processor).__name__} found no image in {prompt!r}")
         return Inputs(with_pixels(tensors), [], made["input_ids"])
 
     return way

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from porter_worker import chatting, draw, images, preprocess, runtime, shims, stages, tilings
+from porter_worker.placeholders import NUMBER
 from porter_worker.said import line_of
 
 CLASS_KEYS = ("AutoModelForImageTextToText", "AutoModelForVision2Seq", "AutoModelForCausalLM", "AutoModel")
@@ -66,6 +67,11 @@ def build(folder: Path, native: bool, used: list[str]) -> Any:
         model = cls(config)
     shims.retie(model, used)
     return model.float().eval()
+
+
+def numbered(text: str, number: int) -> str:
+    """A placeholder or a label of the image with this number."""
+    return text.replace(NUMBER, str(number))
 
 
 def set_image_ids(model: Any, token_id: int | None) -> None:
@@ -203,22 +209,31 @@ class Reference:
         """Token ids with each placeholder replaced by start, context tokens and end."""
         if inputs.input_ids is not None:
             return inputs.input_ids
-        parts = text.split(self.facts["image_placeholder"]) if inputs.counts else [text]
-        filled = parts[0]
-        for part, count in zip(parts[1:], inputs.counts, strict=True):
-            filled += self.image_text(inputs, count) + part
-        return self.tokenizer(filled, return_tensors="pt")["input_ids"]
+        filled, rest = "", text
+        for number, count in enumerate(inputs.counts, 1):
+            sign = numbered(self.facts["image_placeholder"], number)
+            before, found, rest = rest.partition(sign)
+            if not found:
+                raise RuntimeError(f"the prompt has no {sign}")
+            filled += before + self.image_text(inputs, count, number)
+        return self.tokenizer(filled + rest, return_tensors="pt")["input_ids"]
 
-    def image_text(self, inputs: preprocess.Inputs, count: int) -> str:
+    def image_text(self, inputs: preprocess.Inputs, count: int, number: int) -> str:
         """What stands for an image of `count` tiles: as the repo's own chat writes it, else as the facts say."""
         tiles = inputs.tensors["pixel_values"][:count]
-        own = chatting.image_text(self.model, self.tokenizer, self.facts["image_placeholder"], tiles)
+        sign = numbered(self.facts["image_placeholder"], number)
+        own = chatting.image_text(self.model, self.tokenizer, sign, tiles)
         if own is not None:
             return str(own)
         self.shown_text = False
         body = self.facts["image_context_token"] * (count * self.tokens_per_tile(inputs))
         start, end = (self.facts.get(f"image_{side}_token") or "" for side in ("start", "end"))
-        return f"{start}{body}{end}"
+        return f"{numbered(self.label(), number)}{start}{body}{end}"
+
+    def label(self) -> str:
+        """What stands before an image, as the facts say."""
+        rows = self.facts.get("image_separators") or []
+        return next((str(row["token"]) for row in rows if row.get("role") == "label"), "")
 
     def tokens_per_tile(self, inputs: preprocess.Inputs) -> int:
         """From the features of the repo's own code where they can be had, else from the facts."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from porter_worker import groups, images, logs
-from porter_worker.placeholders import Case, Processor
+from porter_worker.placeholders import Case, Processor, signed
 
 SERVER = "vllm.entrypoints.openai.api_server"
 NAME = "port"
@@ -176,7 +176,8 @@ def picture_size(engine: Any) -> tuple[int, int]:
 
 def image_tokens(engine: Any, count: int) -> int:
     """Placeholders of one image of that size, as the port's processor counts them."""
-    case = Case("serve", engine.payload["placeholder"], (picture_size(engine),) * count)
+    sign = engine.payload["placeholder"]
+    case = Case("serve", signed(sign, sign), (picture_size(engine),) * count)
     spans = Processor(engine.config.model_config).run(case, tokens=False).spans["image"]
     return sum(len(span.ids) for span in spans)
 

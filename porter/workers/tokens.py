@@ -9,10 +9,11 @@ import contextlib
 import math
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from porter_worker.feature_rows import Rows, built_model
-from porter_worker.placeholders import Case, Made, Processor, Span, TokenFault, arithmetic, same, tiles_of
+from porter_worker.placeholders import Case, Made, Processor, Span, TokenFault, arithmetic, same, signed, tiles_of
 from porter_worker.said import placed_line
 
 WORDS = "Describe the picture."
@@ -44,6 +45,7 @@ class Sweep:
     def attempt(self, case: Case, action: Callable[[Case], None]) -> None:
         """A difference or an error is a fault of this case; a picture that no code of the port refuses is noted."""
         self.count += 1
+        case = replace(case, text=signed(case.text, self.placeholder))
         try:
             action(case)
         except TokenFault as fault:

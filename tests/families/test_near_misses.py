@@ -41,6 +41,9 @@ def changed(folder: Path, name: str, old: str, new: str) -> RepoReading:
         ("nn.GELU()", "nn.Softplus()", {"connector"}),
         ("distance = abs(aspect - ratio[0] / ratio[1])", "distance = (aspect - ratio[0] / ratio[1]) ** 2", {"tiles"}),
         ("> 0.5 * image_size", "> 0.7 * image_size", {"tiles"}),
+        ("> 0.5 * image_size", ">= 0.5 * image_size", {"tiles"}),
+        ("if distance < gap:", "if distance <= gap:", {"tiles"}),
+        ("pick_ratio(width / height,", "pick_ratio(height / width,", {"tiles"}),
         ("if min_num <= i * j <= max_num:", "if min_num <= i * j <= max_num and i % 2:", {"tiles"}),
     ],
 )

@@ -191,6 +191,7 @@ def image_context(recipe: Recipe) -> dict[str, object]:
         "code_normalize": images.normalize,
         "code_rescale": images.rescale,
         "count_name": images.count_name,
+        "cover": images.cover,
     }
 
 
@@ -233,7 +234,16 @@ def token_context(recipe: Recipe) -> dict[str, object]:
         "context_attr": recipe.names.context_attr,
         "context_in_config": "image_token_id" in recipe.settings,
         "tags": tokens.tags,
+        "numbered": numbered(recipe),
     }
+
+
+def numbered(recipe: Recipe) -> tuple[str, str, str] | None:
+    """The label around its number, and the pattern of the placeholder."""
+    if recipe.tokens.label is None:
+        return None
+    before, _, after = recipe.tokens.label.partition("{}")
+    return before, after, recipe.tokens.placeholder.replace("{}", r"(\d+)")
 
 
 def normalising(recipe: Recipe) -> list[str]:

@@ -93,6 +93,8 @@ class Tokens:
     context: str = "<IMG_CONTEXT>"
     placeholder: str = "<image>"
     style: Literal["defaults", "module", "class", "processor"] = "defaults"
+    label: str | None = None
+    """What stands before image N (with `{}` for N): the placeholder then holds `{}` too (style "processor" only)."""
     tags: tuple[str, str] | None = None
     """What stands before the context tokens of tile N (with `{}` for N, from 1) and of the view of the whole."""
     names: tuple[str, str, str] = ("IMG_START_TOKEN", "IMG_END_TOKEN", "IMG_CONTEXT_TOKEN")
@@ -114,7 +116,9 @@ class Images:
     """`source` is where pixels are made; `stored` the canonical names that preprocessor_config.json holds."""
 
     source: Literal["processor_file", "auto_processor", "functions"] = "processor_file"
-    scheme: Literal["internvl_tiles", "single"] = "internvl_tiles"
+    scheme: Literal["internvl_tiles", "tiles", "single"] = "internvl_tiles"
+    """"tiles": torchvision cuts tensors, by a grid that covers at most `cover` of the image ("auto_processor" only)."""
+    cover: float = 0.6
     mean: Triple = IMAGENET[0]
     std: Triple = IMAGENET[1]
     resample: Literal["bicubic", "bilinear", "lanczos"] = "bicubic"

@@ -8,13 +8,20 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from examples.byte_tokenizer import TokenizerSpec, dump, write_tokenizer
+from examples.byte_tokenizer import CHATML, TokenizerSpec, dump, write_tokenizer
 from tests.variants.configs import config_json, preprocessor_json, processor_json
 from tests.variants.context import context_of
 from tests.variants.recipe import Recipe
 
 TEMPLATES = Path(__file__).parent / "templates"
 LICENSES = {"mit": "MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy.\n"}
+NUMBERED = (
+    "{% set counter = namespace(count=0) %}{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}{% set counter.count = counter.count + 1 %}BEFORE{{ counter.count }}AFTER"
+    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 OWN_TERMS = (
     "Terms of use\n\nThese files may be used for research. Every other use needs the written consent of the authors.\n"
 )
@@ -45,7 +52,7 @@ def code_files(recipe: Recipe) -> dict[str, str]:
     if recipe.connector.own_file:
         files[f"projector_{stem}.py"] = "projector.py.j2"
     if recipe.images.source != "functions":
-        kind = "single" if recipe.images.scheme == "single" else "tiles"
+        kind = {"internvl_tiles": "tiles", "tiles": "tensors"}.get(recipe.images.scheme, "single")
         files[f"image_processing_{stem}.py"] = f"image_processor_{kind}.py.j2"
     if recipe.images.source == "auto_processor":
         files[f"processing_{stem}.py"] = "processor.py.j2"
@@ -60,6 +67,14 @@ def render_code(recipe: Recipe) -> dict[str, str]:
     }
 
 
+def chat_template(recipe: Recipe) -> str:
+    """One that writes its images' numbers, where the code counts them."""
+    if recipe.tokens.label is None:
+        return CHATML
+    before, _, after = recipe.tokens.placeholder.partition("{}")
+    return NUMBERED.replace("BEFORE", before).replace("AFTER", after)
+
+
 def tokenizer_spec(recipe: Recipe) -> TokenizerSpec:
     tokens = recipe.tokens
     return TokenizerSpec(
@@ -68,6 +83,7 @@ def tokenizer_spec(recipe: Recipe) -> TokenizerSpec:
         pad="<|endoftext|>",
         bos="<s>" if "<s>" in tokens.specials else None,
         merges=tokens.merges,
+        chat_template=chat_template(recipe),
         template_file=recipe.seed % 2 == 0,
         added_tokens_file=recipe.seed % 3 != 0,
     )

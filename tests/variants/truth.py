@@ -160,7 +160,7 @@ def token_truth(recipe: Recipe) -> dict[str, Value]:
         "image_context_token_id": tokens.context_id,
         "image_start_token": tokens.start,
         "image_end_token": tokens.end,
-        "image_placeholder": tokens.placeholder,
+        "image_placeholder": tokens.placeholder.replace("{}", "{n}"),
     }
 
 

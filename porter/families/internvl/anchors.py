@@ -83,6 +83,8 @@ class Anchors:
     quantization_import: tuple[str, str] = ("", "")
     lora_counts: bool = False
     replacement_hook: bool = True
+    prompt_hook: bool = False
+    """Whether the processor has a step that rewrites the tokens of a prompt before its images are found."""
     processor_settings: bool = True
     """Whether the tree hands the repo's preprocessor_config.json to the processing info."""
 
@@ -116,6 +118,7 @@ def read_anchors(tree: Tree, relpath: str, model_class: str) -> Anchors:
         config_base=_config_base(tree, relpath),
         quantization_import=_imported(tree, relpath, "QuantizationConfig"),
         replacement_hook=_method(tree, processor, "_get_prompt_repl_image") is not None,
+        prompt_hook=_takes(tree, processor, "_postprocess_prompt", ("self", "prompt")),
         processor_settings="hf_image_processor_config" in tree.text("config/model.py"),
         lora_counts=_method(tree, model, "get_mm_lora_token_counts") is not None,
     )
@@ -125,6 +128,12 @@ def _method(tree: Tree, cls: ClassReading, name: str) -> ast.FunctionDef | None:
     """A method of a class or of its bases that stand beside it: what another file gives is no hook of this base."""
     found = find_method(tree, cls, name)
     return found[1] if found is not None and found[0].file == cls.file else None
+
+
+def _takes(tree: Tree, cls: ClassReading, name: str, wanted: tuple[str, ...]) -> bool:
+    """Whether a class or any of its bases has a method with these parameters."""
+    found = find_method(tree, cls, name)
+    return found is not None and parameter_names(found[1]) == wanted
 
 
 def _class_in(tree: Tree, relpath: str, name: str) -> ClassReading:

@@ -108,7 +108,7 @@ def _spec(family: str, judged: Judgement, reading: ReadingLike, rules: NameRules
         model_type=model_type,
         base=_base(judged),
         config=config_spec(reading, in_config, judged.vision, judged.text, judged.tied),
-        tokens=TokenSpec(judged.tokens, judged.placeholder, judged.tags),
+        tokens=TokenSpec(judged.tokens, judged.placeholder, judged.tags, judged.label),
         tiling=tiling,
         video=judged.video,
         pixels=judged.pixels,

@@ -8,9 +8,17 @@ from porter.families.base import ReadingLike
 from porter.families.internvl.anchors import Anchors
 from porter.families.internvl.configs import judge_attributes, judge_text, judge_vision
 from porter.families.internvl.connector import judge_connector
+from porter.families.internvl.grids import judge_grid
 from porter.families.internvl.judgement import Judgement, Notes, blocked, differs
 from porter.families.internvl.path import PathFinding, judge_path
-from porter.families.internvl.processing import judge_cut, judge_pixels, judge_tags, judge_tiling, judge_tokens
+from porter.families.internvl.processing import (
+    has_video,
+    judge_pixels,
+    judge_tags,
+    judge_tiling,
+    judge_tokens,
+    label_of,
+)
 from porter.families.internvl.towers import TowerAnchor
 from porter.families.library import library_beside
 from porter.jsontypes import JSON
@@ -25,15 +33,15 @@ def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement
     code, connector_notes = judge_connector(reading, anchors, path.ratio)
     tokens, placeholder, token_notes = judge_tokens(reading, anchors)
     tags, tag_notes = judge_tags(reading, anchors)
-    pixels, pixel_notes = judge_pixels(reading, anchors, path.normalized_by, bool(path.buffers))
+    cut = judge_grid(reading, tree, anchors)
+    pixels, pixel_notes = judge_pixels(reading, anchors, path.normalized_by, bool(path.buffers), cut)
     size, size_notes = _image_size(reading, tower)
     text, text_notes = judge_text(reading, tree, library_beside(tree.package))
     vision, vision_notes = judge_vision(reading, tower, size) if tower is not None else (None, Notes())
     tiling = judge_tiling(reading, anchors)
-    cut_notes = judge_cut(reading)
     attributes, config_notes = judge_attributes(reading, anchors, _settled(path, tiling), size, size)
     parts = (tower_notes, path.notes, connector_notes, token_notes, tag_notes, pixel_notes, size_notes)
-    found = (*parts, cut_notes, text_notes, vision_notes)
+    found = (*parts, cut.notes, text_notes, vision_notes)
     judgement = Judgement(
         anchors=anchors,
         attributes={**attributes, **tiling},
@@ -42,13 +50,14 @@ def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement
         tokens=tokens,
         placeholder=placeholder,
         tags=tags,
+        label=label_of(reading, placeholder),
         pixels=pixels,
         tower=path.tower,
         connector_code=code,
         buffers=path.buffers,
         features=path.features,
         lora_tokens=path.dropped if anchors.lora_counts and path.dropped != anchors.drop_tokens else None,
-        video=_video(reading),
+        video=has_video(reading) and label_of(reading, placeholder) is None,
         tied=reading.facts.value("tied_embeddings"),
         unbuilt_layers=tower is not None and not tower.skips_layers and path.layer != -1,
     )
@@ -113,11 +122,6 @@ def _tokens_agree(reading: ReadingLike, size: int, patch: JSON) -> Notes:
         if formula == count
         else blocked("tokens per tile", f"the code gives {count}, the base's formula {formula}")
     )
-
-
-def _video(reading: ReadingLike) -> bool:
-    modalities = reading.facts.value("modalities")
-    return isinstance(modalities, list) and "video" in modalities
 
 
 def _whole(reading: ReadingLike) -> Notes:

@@ -33,6 +33,7 @@ class Judgement:
     tokens: Mapping[str, str] = field(default_factory=dict)
     placeholder: str | None = None
     tags: TagSpec | None = None
+    label: str | None = None
     pixels: PixelSpec | None = None
     tower: TowerSpec | None = None
     connector_code: tuple[str, ...] = ()

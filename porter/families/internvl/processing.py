@@ -5,11 +5,12 @@ from __future__ import annotations
 from porter.facts.model import Confidence
 from porter.facts.synonyms import PILS_OWN, filter_number
 from porter.facts.tile_tags import NUMBER
-from porter.families.base import Blocker, ReadingLike
+from porter.families.base import ReadingLike
 from porter.families.internvl.anchors import HELPERS, Anchors, ProcessorAnchor
+from porter.families.internvl.grids import GridJudgement
 from porter.families.internvl.judgement import Notes, blocked, differs
 from porter.families.internvl.sources import resolved
-from porter.jsontypes import JSON
+from porter.jsontypes import JSON, objects
 from porter.planning.spec import PixelSpec, Source, TagSpec
 
 TOKEN_FACTS = {
@@ -19,6 +20,7 @@ TOKEN_FACTS = {
 }
 TAG_HOOK = ("self", "num_patches", "num_features")
 PIXEL_HOOK = ("self", "images", "min_dynamic_patch", "max_dynamic_patch", "dynamic_image_size")
+USUAL = GridJudgement(Notes())
 SEEN = (Confidence.CERTAIN, Confidence.LIKELY)
 TILING_FACTS = {
     "min_dynamic_patch": "min_tiles",
@@ -51,7 +53,32 @@ def judge_tokens(reading: ReadingLike, anchors: Anchors) -> tuple[dict[str, str]
         notes = notes.plus(
             differs("image placeholder", anchors.placeholder, other, "get_placeholder_str, dummy text, replacement")
         )
-    return arguments, other, notes
+    return arguments, other, notes.plus(_numbered(reading, anchors, other))
+
+
+def _numbered(reading: ReadingLike, anchors: Anchors, placeholder: str | None) -> Notes:
+    """What a placeholder with the image's number needs: a step of its own, and tokens that nothing merges with."""
+    if placeholder is None or NUMBER not in placeholder:
+        return Notes()
+    if placeholder.count(NUMBER) != 1 or not all(reading.facts.value(name) for name in TOKEN_FACTS.values()):
+        return blocked("image placeholder", f"no start and end token stand around the image of {placeholder}")
+    if not anchors.prompt_hook:
+        return blocked("image placeholder", f"this vLLM has no step that rewrites a prompt with {placeholder}")
+    words = "numbered images have a text of their own; what the code writes around videos is not ported"
+    return differs("videos", "frames with their number", "none", words) if has_video(reading) else Notes()
+
+
+def has_video(reading: ReadingLike) -> bool:
+    modalities = reading.facts.value("modalities")
+    return isinstance(modalities, list) and "video" in modalities
+
+
+def label_of(reading: ReadingLike, placeholder: str | None) -> str | None:
+    """The text before each image of a prompt with numbered placeholders; None where they are not."""
+    if placeholder is None or NUMBER not in placeholder:
+        return None
+    found = (row.get("token") for row in objects(reading.facts.value("image_separators")) if row.get("role") == "label")
+    return next((token for token in found if isinstance(token, str)), "")
 
 
 def judge_tags(reading: ReadingLike, anchors: Anchors) -> tuple[TagSpec | None, Notes]:
@@ -59,13 +86,14 @@ def judge_tags(reading: ReadingLike, anchors: Anchors) -> tuple[TagSpec | None, 
     fact = reading.facts["image_separators"]
     around = {reading.facts.value(name) for name in (*TOKEN_FACTS.values(), "image_placeholder")}
     found = fact.value if isinstance(fact.value, list) and fact.confidence in SEEN else []
-    listed = [row for row in found if isinstance(row, dict) and row.get("token") not in around]
-    rows = {str(row.get("role")): row for row in listed}
-    if not rows:
+    rows = [row for row in found if isinstance(row, dict) and row.get("role") != "label"]
+    listed = [row for row in rows if row.get("token") not in around]
+    roles = {str(row.get("role")): row for row in listed}
+    if not roles:
         return None, Notes()
-    tile, overview = rows.pop("tile", {}), rows.pop("global", {})
+    tile, overview = roles.pop("tile", {}), roles.pop("global", {})
     tag, first = tile.get("token"), tile.get("first")
-    if rows or not isinstance(tag, str) or NUMBER not in tag or not isinstance(first, int):
+    if roles or not isinstance(tag, str) or NUMBER not in tag or not isinstance(first, int):
         shown = ", ".join(str(row.get("token")) for row in listed)
         return None, blocked("image separators", f"the base writes nothing between the tiles of an image: {shown}")
     if anchors.processor.image_text_hook != TAG_HOOK:
@@ -75,13 +103,6 @@ def judge_tags(reading: ReadingLike, anchors: Anchors) -> tuple[TagSpec | None, 
     return spec, differs(
         "tags of tiles", "none", ", ".join([tag, *([spec.overview] if spec.overview else [])]), "get_image_repl"
     )
-
-
-def judge_cut(reading: ReadingLike) -> Notes:
-    """Code that cuts an image by a rule that was seen and is not known."""
-    scheme = reading.facts["resize_scheme"]
-    seen = scheme.value is None and scheme.note and any(item.file.endswith(".py") for item in scheme.evidence)
-    return Notes(blockers=(Blocker("tiles", scheme.note, scheme.evidence),)) if seen else Notes()
 
 
 def judge_tiling(reading: ReadingLike, anchors: Anchors) -> dict[str, Source]:
@@ -111,7 +132,7 @@ def _tiling(reading: ReadingLike) -> dict[str, Source]:
 
 
 def judge_pixels(
-    reading: ReadingLike, anchors: Anchors, by: tuple[str, str] | None, inside: bool
+    reading: ReadingLike, anchors: Anchors, by: tuple[str, str] | None, inside: bool, cut: GridJudgement = USUAL
 ) -> tuple[PixelSpec | None, Notes]:
     """The repo's pixels where they differ from the tree's.
 
@@ -130,14 +151,17 @@ def judge_pixels(
     if number is None:
         return None, blocked("pixels", f"the resampling filter {resample!r} is none that PIL has")
     rescale = reading.facts.value("rescale") is not False
-    if (mean, std, number, rescale) == (anchors.processor.mean, anchors.processor.std, PILS_OWN, True):
+    usual = (mean, std, number, rescale) == (anchors.processor.mean, anchors.processor.std, PILS_OWN, True)
+    if usual and cut.grid is None and cut.tensors is None:
         return None, Notes()
     lacking = _lacking(anchors.processor)
     if lacking:
         return None, blocked("pixels", f"{anchors.processor.image_processor} of this vLLM has no {', '.join(lacking)}")
     base = f"mean {anchors.processor.mean}, std {anchors.processor.std}, resample {PILS_OWN}"
     repo = f"mean {mean}, std {std}, resample {number}" + ("" if rescale else ", no rescale")
-    return PixelSpec(number, rescale, mean, std), differs("pixels", base, repo, "own image processor")
+    repo += f", {cut.tensors} resizes" if cut.tensors else ""
+    spec = PixelSpec(number, rescale, mean, std, tensors=cut.tensors, grid=cut.grid)
+    return spec, differs("pixels", base, repo, "own image processor")
 
 
 def _lacking(processor: ProcessorAnchor) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from porter.facts.tile_tags import NUMBER
 from porter.families.base import ReadingLike
 from porter.planning import config_file, layout, model_file
 from porter.planning.render import render_python
@@ -25,9 +26,11 @@ class Writing:
     def prompt(self, spec: Spec, tile: int) -> Prompt:
         own = _own(spec)
         tokens = {**own.base.tokens, **own.tokens.arguments}
+        first = (own.tokens.placeholder or own.base.placeholder, own.tokens.label or "")
+        placeholder, label = (text.replace(NUMBER, "1") if own.tokens.numbered else text for text in first)
         return Prompt(
-            placeholder=own.tokens.placeholder or own.base.placeholder,
-            start=tokens["start_image_token"],
+            placeholder=placeholder,
+            start=label + tokens["start_image_token"],
             context=tokens["ctx_image_token"],
             end=tokens["end_image_token"],
             cases=_cases(own, tile),

@@ -105,6 +105,15 @@ EAGLE_ONE = replace(
     connector=Connector(switch="mlp_connector_layers", norm=False, linears=1),
 )
 
+EAGLE_TENSORS = replace(
+    EAGLE_PLAIN,
+    name="as-eagle2-5-vl-tensors",
+    axes=("SigLIP", "Qwen3 tied", "tiles cut from tensors, in a grid by area and aspect", "numbered images"),
+    seed=113,
+    images=replace(EAGLE.images, scheme="tiles"),
+    tokens=replace(EAGLE.tokens, placeholder="<image-{}>", label="<image {}>"),
+)
+
 NEMOTRON = Recipe(
     "as-nemotron-nano-vl",
     ("RADIO with registers, normalises inside", "Llama", "context token equals placeholder <image>", "own widths"),
@@ -122,4 +131,4 @@ NEMOTRON = Recipe(
     post_init=False,
 )  # fmt: skip
 
-RECIPES = (QIANFAN, H2OVL, H2OVL_ONCE, NVLM, EAGLE, EAGLE_PLAIN, EAGLE_ONE, NEMOTRON)
+RECIPES = (QIANFAN, H2OVL, H2OVL_ONCE, NVLM, EAGLE, EAGLE_PLAIN, EAGLE_ONE, EAGLE_TENSORS, NEMOTRON)
