@@ -20,7 +20,7 @@ from porter.smoke.fitting import Fitting, fitting
 from porter.smoke.inputs import prompts, shown, tiling
 from porter.smoke.model import ModelFolder, model_folder
 from porter.smoke.own_tests import own_rungs
-from porter.smoke.reference import checked, with_picture
+from porter.smoke.reference import checked, with_pictures
 from porter.smoke.report import Rung, RungStatus, SmokeReport
 from porter.smoke.rungs import DEFAULT, ENGINE_RUNGS, RUNGS, in_order, with_prerequisites
 from porter.smoke.subject import SmokeOptions, Subject
@@ -100,7 +100,7 @@ class _Run:
         try:
             answer = run_worker("reference", self._asked(), settings=settings, on_event=self.options.on_event)
             answer = checked(answer, SETS, self.out)
-            self.prompts = with_picture(self.prompts, answer.get("telling_picture"))
+            self.prompts = with_pictures(self.prompts, answer.get("telling_pictures"))
         except WorkerError as error:
             why = f"the reference could not run: {error.message}"
             return Reference(None, "unproven", why, time.monotonic() - start)

@@ -14,6 +14,7 @@ DEEPEST = 6
 MOST_ITEMS = 200
 LONGEST = 500
 LARGEST = 8192
+MOST_PICTURES = 3
 FILES = ("weights", "results")
 
 
@@ -30,17 +31,27 @@ def checked(answer: JSONObject, names: Sequence[str], out: Path) -> JSONObject:
     return kept
 
 
-def with_picture(prompts: Sequence[JSONObject], picture: JSON) -> list[JSONObject]:
-    """The prompts that both sides run: an image that the reference found telling stands in the one of odd aspect.
+def with_pictures(prompts: Sequence[JSONObject], pictures: JSON) -> list[JSONObject]:
+    """The prompts that both sides run: an image that the reference found telling stands in the one of odd aspect,
+    further ones in prompts of their own.
 
     Raises WorkerError for one that cannot be drawn here: the two sides would be asked about different images.
     """
-    if picture is None:
-        return [*prompts]
-    known = picture if isinstance(picture, dict) and set(picture) == {"width", "height", "seed"} else {}
-    if not known or not all(0 < (as_int(number) or 0) <= LARGEST for number in known.values()):
+    listed = [] if pictures is None else pictures
+    if not isinstance(listed, list) or len(listed) > MOST_PICTURES or not all(_drawn(item) for item in listed):
         raise WorkerError("reference: asked about a picture of its own that cannot be drawn again")
-    return [{**prompt, "images": [picture]} if prompt["name"] == ODD else prompt for prompt in prompts]
+    last = next((prompt for prompt in prompts if prompt["name"] == ODD), None)
+    if last is None or not listed:
+        return [*prompts]
+    first, *others = ({**last, "images": [picture]} for picture in listed)
+    more = [{**prompt, "name": f"{ODD} {at}"} for at, prompt in enumerate(others, 2)]
+    return [*(first if prompt is last else prompt for prompt in prompts), *more]
+
+
+def _drawn(picture: JSON) -> bool:
+    """Whether it is a size and a seed, of an image that is not too large."""
+    known = picture if isinstance(picture, dict) and set(picture) == {"width", "height", "seed"} else {}
+    return bool(known) and all(0 < (as_int(number) or 0) <= LARGEST for number in known.values())
 
 
 def _own_file(path: JSON, out: Path) -> bool:

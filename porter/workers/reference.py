@@ -1,7 +1,7 @@
 """Job: run the repo's own model on random weights and keep what it computes. Executes the repo's code; knows no vLLM.
 
 Request  {model, out, native, trust_remote_code, facts, sets: [{name, seed}], steps, prompts: [{name, text, images}]}
-Answer   {model_class, shims, preprocessing, proven_preprocessing, proven_image_text, telling_picture, banned, notes,
+Answer   {model_class, shims, preprocessing, proven_preprocessing, proven_image_text, telling_pictures, banned, notes,
           sets: [{name, weights, results}]}
 
 `weights` is a safetensors file under the repo's own tensor names; `results` an .npz with, per prompt, `ids` (prompt
@@ -187,23 +187,27 @@ class Reference:
             return made
         raise RuntimeError("no way to make image inputs")
 
-    def telling_picture(self, prompts: list[dict[str, Any]]) -> dict[str, int] | None:
-        """A picture that shows a tiling other than the facts' one; it takes the place of the last prompt's."""
+    def telling_pictures(self, prompts: list[dict[str, Any]]) -> list[dict[str, int]]:
+        """Pictures that show a tiling other than the usual one: in place of the odd one's, and in prompts of their own.
+
+        The prompts that both sides run are made of them in the same way (`porter.smoke.reference.with_pictures`).
+        """
         last = next((prompt for prompt in prompts if prompt["name"] == ODD), None)
         if last is None:
-            return None
+            return []
         try:
             self.image_inputs(last["text"], images.load_images(last["images"]))
             if self.source == REWRITTEN:
-                return None
-            picture: dict[str, int] | None = tilings.telling(
+                return []
+            pictures: list[dict[str, int]] = tilings.telling(
                 lambda loaded: self.image_inputs(last["text"], loaded), self.facts["tiling"]
             )
         except Exception as error:
             self.notes.append(f"tilings: {line_of(error)}")
-            return None
-        last["images"] = last["images"] if picture is None else [picture]
-        return picture
+            return []
+        last["images"] = pictures[:1] or last["images"]
+        prompts += [{**last, "name": f"{ODD} {at}", "images": [one]} for at, one in enumerate(pictures[1:], 2)]
+        return pictures
 
     def prompt_ids(self, text: str, inputs: preprocess.Inputs) -> Any:
         """Token ids with each placeholder replaced by start, context tokens and end."""
@@ -361,7 +365,7 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
     with torch.no_grad():
         runtime.event({"stage": "build"})
         reference = Reference(payload)
-        picture = reference.telling_picture(payload["prompts"])
+        pictures = reference.telling_pictures(payload["prompts"])
         sets = []
         for chosen in payload["sets"]:
             runtime.event({"stage": "run", "set": chosen["name"]})
@@ -374,7 +378,7 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
         "banned": reference.banned,
         "proven_preprocessing": reference.source != REWRITTEN,
         "proven_image_text": reference.shown_text,
-        "telling_picture": picture,
+        "telling_pictures": pictures,
         "notes": list(dict.fromkeys(reference.notes)),
         "sets": sets,
     }
