@@ -58,8 +58,9 @@ def renamed_classes(names: Iterable[str], stems: Sequence[str], title: str) -> d
 
 
 def edited(text: str, edits: Sequence[Edit]) -> str:
-    """`text` with each edit made in its class, where the old code stands exactly once."""
-    for edit in edits:
+    """`text` with each edit of a class that it has made, where the old code stands exactly once."""
+    here = class_names(text)
+    for edit in (edit for edit in edits if edit.owner in here):
         node = next(n for n in ast.parse(text).body if isinstance(n, ast.ClassDef) and n.name == edit.owner)
         lines = text.splitlines(keepends=True)
         start, end = node.lineno - 1, node.end_lineno or node.lineno

@@ -132,11 +132,11 @@ def copied(twin: Twin) -> dict[str, str]:
     types = {f"{family.name}{end}": f"{twin.model_type}{end}" for end in ("", "_vision", "_text")}
     strings = {**types, **twin.tokens}
     names = rename.Names(names.everywhere, names.within, names.read_from, strings)
-    files["modeling"] = rename.edited(files["modeling"], (*family.edits, *twin.edits))
+    edits = (*family.edits, *twin.edits)
     out = {}
     for kind, text in files.items():
         own = [name for name in (family.vision_config,) if name]
-        new = rename.rename(text, names, family.name, twin.stem, own)
+        new = rename.rename(rename.edited(text, edits), names, family.name, twin.stem, own)
         here = [insert for insert in inserts(twin) if insert.owner in rename.class_names(new)]
         out[f"{kind}_{twin.stem}.py"] = rename.inserted(new, here)
     return out
@@ -149,6 +149,7 @@ def own_processor(twin: Twin) -> dict[str, str]:
     text = native.source(twin.family.name, f"processing_{twin.family.name}")
     titled = rename.renamed_classes(rename.class_names(text), twin.family.stems, twin.title)
     names = rename.Names(titled, strings=twin.tokens)
+    text = rename.edited(text, twin.edits)
     return {f"processing_{twin.stem}.py": rename.rename(text, names, twin.family.name, twin.stem, ())}
 
 

@@ -111,6 +111,28 @@ GOSHAWK = replace(
     tokens={"<image>": "<picture>", "<fake_token_around_image>": "<frame>"},
     own_processor=True,
 )
+JAY = Twin(
+    "jay-swapped",
+    IDEFICS3,
+    "Jay",
+    "jay_vl",
+    keys={"vision_config": "eye_config"},
+    names={
+        "Idefics3VisionAttention.q_proj": "k_proj",
+        "Idefics3VisionAttention.k_proj": "q_proj",
+        "layer_norm1": "layer_norm2",
+        "layer_norm2": "layer_norm1",
+    },
+)
+"""Siblings of one shape have each other's names: only the code says which is which."""
+HARRIER = replace(
+    GOSHAWK,
+    name="harrier-near",
+    title="Harrier",
+    model_type="harrier_vl",
+    edits=(Edit("Idefics3Processor", "<row_{n_h + 1}_col_{n_w + 1}>", "<row_{n_w + 1}_col_{n_h + 1}>"),),
+    near_miss="the processor numbers the tiles by column and row",
+)
 OSPREY = Twin(
     "osprey-near",
     IDEFICS3,
@@ -155,4 +177,4 @@ REDSTART = Twin(
     edits=(Edit("SmolVLMConnector", "x = x.reshape(bsz, int(seq /", "x = x.flip(1).reshape(bsz, int(seq /"),),
     near_miss="the connector's pixel shuffle turns the rows over",
 )
-TWINS = (STONECHAT, WHINCHAT, WHEATEAR, REDSTART, MERLIN, HOBBY, KESTREL, BUZZARD, GOSHAWK, OSPREY)
+TWINS = (STONECHAT, WHINCHAT, WHEATEAR, REDSTART, MERLIN, HOBBY, KESTREL, BUZZARD, GOSHAWK, JAY, HARRIER, OSPREY)

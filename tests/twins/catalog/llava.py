@@ -86,6 +86,16 @@ PIPIT = Twin(
     inserts=(Insert("PipitModel", "__init__", 'self.register_buffer("pixel_mean", torch.zeros(3))'),),
     values={"vision_feature_layer": -1, "projector_hidden_act": "gelu_pytorch_tanh"},
 )
+ROLLER = Twin(
+    "roller-swapped",
+    LLAVA,
+    "Roller",
+    "roller_vl",
+    keys={"vision_config": "eye_config"},
+    names={"linear_1": "linear_2", "linear_2": "linear_1", "vision_tower": "language_tower"},
+    values={"vision_config.hidden_size": 128, "vision_config.num_attention_heads": 4},
+)
+"""The connector's two layers, of one shape here, have each other's names."""
 WAGTAIL = Twin(
     "wagtail-subclass",
     LLAVA,
@@ -187,4 +197,18 @@ CROSSBILL = Twin(
     ),
     near_miss="the tiles stand before the whole image",
 )  # fmt: skip
-TWINS = (OUSEL, PIPIT, WAGTAIL, DUNNOCK, WAXWING, FIELDFARE, STARLING, JACKDAW, BUNTING, SERIN, BRAMBLING, CROSSBILL)
+TWINS = (
+    ROLLER,
+    OUSEL,
+    PIPIT,
+    WAGTAIL,
+    DUNNOCK,
+    WAXWING,
+    FIELDFARE,
+    STARLING,
+    JACKDAW,
+    BUNTING,
+    SERIN,
+    BRAMBLING,
+    CROSSBILL,
+)

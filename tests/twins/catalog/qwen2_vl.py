@@ -7,25 +7,26 @@ from dataclasses import replace
 from tests.twins.catalog.common import CLIP_MEAN, CLIP_STD, ENDS, TEXT
 from tests.twins.shapes import Edit, Family, Insert, Twin
 
+VISION = {
+    "model_type": "qwen2_vl_vision",
+    "depth": 2,
+    "embed_dim": 64,
+    "hidden_size": 128,
+    "hidden_act": "quick_gelu",
+    "mlp_ratio": 2,
+    "num_heads": 2,
+    "in_channels": 3,
+    "patch_size": 14,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+}
 QWEN2_VL = Family(
     name="qwen2_vl",
     stems=("Qwen2VL", "Qwen2"),
     base="Qwen2VL",
     config={
         "tie_word_embeddings": False,
-        "vision_config": {
-            "model_type": "qwen2_vl_vision",
-            "depth": 2,
-            "embed_dim": 64,
-            "hidden_size": 128,
-            "hidden_act": "quick_gelu",
-            "mlp_ratio": 2,
-            "num_heads": 2,
-            "in_channels": 3,
-            "patch_size": 14,
-            "spatial_merge_size": 2,
-            "temporal_patch_size": 2,
-        },
+        "vision_config": VISION,
         "text_config": {
             "model_type": "qwen2_vl_text",
             **TEXT,
@@ -190,4 +191,46 @@ ROOK = Twin(
     init=("self.model.visual.merger.mlp[1] = nn.SiLU()",),
     near_miss="the connector's activation is replaced after it was built",
 )
-TWINS = (ROOK, PUFFIN, RAZORBILL, FULMAR, GANNET, GUILLEMOT, CHOUGH, SKUA)
+UNSAID = replace(
+    QWEN2_VL,
+    config={
+        **QWEN2_VL.config,
+        "vision_config": {key: value for key, value in VISION.items() if key != "hidden_act"},
+    },
+)
+MAGPIE = Twin(
+    "magpie-near",
+    UNSAID,
+    "Magpie",
+    "magpie_vl",
+    keys=FULMAR.keys,
+    names=QWEN_NAMES,
+    tokens=QWEN_TOKENS,
+    edits=(Edit("Qwen2VLVisionConfig", '"quick_gelu"', '"gelu"'),),
+    near_miss="config.json does not name the tower's activation, and the config class has another default",
+)
+NUTHATCH = replace(
+    SKUA,
+    name="nuthatch-near",
+    title="Nuthatch",
+    model_type="nuthatch_vl",
+    edits=(Edit("PatchMerger", "eps=1e-6", "eps=0.5"),),
+    near_miss="the connector's norm has another eps",
+)
+WOODCOCK = replace(
+    SKUA,
+    name="woodcock-near",
+    title="Woodcock",
+    model_type="woodcock_vl",
+    edits=(Edit("VisionAttention", "self.head_dim**-0.5", "self.dim**-0.5"),),
+    near_miss="the tower's attention is scaled by its whole width",
+)
+SNIPE = replace(
+    SKUA,
+    name="snipe-near",
+    title="Snipe",
+    model_type="snipe_vl",
+    edits=(Edit("Qwen2VLVisionRotaryEmbedding", "torch.cat([freq_h, freq_w]", "torch.cat([freq_w, freq_h]"),),
+    near_miss="height and width are swapped in the tower's rotary embedding",
+)
+TWINS = (MAGPIE, NUTHATCH, WOODCOCK, SNIPE, ROOK, PUFFIN, RAZORBILL, FULMAR, GANNET, GUILLEMOT, CHOUGH, SKUA)
