@@ -97,8 +97,7 @@ def run_worker(
     settings.log.parent.mkdir(parents=True, exist_ok=True)
     with settings.log.open("ab") as log, _lifeline() as end:
         start = log.seek(0, os.SEEK_END)
-        request: JSONObject = {"payload": payload, "limits": settings.limits.to_json(), "lifeline": end}
-        request["contain"] = _containment(folder, settings) if settings.limits.contained else None
+        request: JSONObject = {"payload": payload, **_bounds(folder, settings), "lifeline": end}
         files[0].write_text(json.dumps(request), encoding="utf-8")
         command = [settings.python, "-m", f"porter_worker.{job}", *map(str, files)]
         with _started(command, folder, settings, log.fileno(), end) as process:
@@ -164,6 +163,15 @@ def _environment(folder: Path, settings: WorkerSettings) -> dict[str, str]:
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         **settings.env,
+    }
+
+
+def _bounds(folder: Path, settings: WorkerSettings) -> JSONObject:
+    """What a worker puts upon itself before it does anything."""
+    contained = settings.limits.contained
+    return {
+        "limits": settings.limits.to_json(),
+        "contain": _containment(folder, settings) if contained else None,
     }
 
 

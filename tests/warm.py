@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -16,7 +17,20 @@ from porter.errors import WorkerError
 from porter.jsontypes import JSON, JSONObject
 from porter.process import EventSink, WorkerSettings
 
-PRELOAD = (
+CODE = (
+    "torch",
+    "torchvision",
+    "transformers",
+    "transformers.dynamic_module_utils",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.processing_auto",
+    "transformers.models.llama.modeling_llama",
+    "transformers.models.qwen2.modeling_qwen2",
+    "transformers.models.siglip.modeling_siglip",
+    "safetensors.torch",
+)
+"""What the jobs share that run a repo's own code: none of them may know vLLM."""
+VLLM = (
     "torch",
     "transformers",
     "vllm",
@@ -29,19 +43,23 @@ PRELOAD = (
     "vllm.model_executor.models.llama",
 )
 HOST = Path(__file__).with_name("warm_host.py")
-ENV = {"TORCHDYNAMO_DISABLE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-JOBS = frozenset({"engine", "join", "parameters", "checkpoint"})
+ENV = {"TORCHDYNAMO_DISABLE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1"}
+"""One thread each: several jobs run at a time, and threads that wait for each other would take their cores."""
+PRELOAD = {
+    **dict.fromkeys(("engine", "join", "parameters"), VLLM),
+    **dict.fromkeys(("reference", "checkpoint", "compare"), CODE),
+}
+"""What the warm process of each job has imported."""
 STARTING = 120.0
 
 
 class Warm:
     """`run` answers what `porter.process.run_worker` would, from any thread. `together` jobs run at a time."""
 
-    def __init__(self, scratch: Path, together: int = 1, preload: Sequence[str] = PRELOAD) -> None:
-        self.room = scratch / "warm"
-        self.room.mkdir(parents=True)
+    def __init__(self, scratch: Path, together: int = 1, preload: Sequence[str] = VLLM) -> None:
+        scratch.mkdir(parents=True, exist_ok=True)
+        self.room = Path(tempfile.mkdtemp(prefix="warm-", dir=scratch))
         self.numbers = count()
-        self.seconds: dict[str, float] = {}
         payload: JSONObject = {"room": str(self.room), "preload": [*preload], "together": together}
         log = self.room / "worker.log"
         settings = WorkerSettings(sys.executable, self.room, log, timeout=3600.0, env=ENV)
@@ -49,18 +67,20 @@ class Warm:
         self.failure: WorkerError | None = None
         self.thread = threading.Thread(target=self._serve, args=(payload, settings), daemon=True)
         self.thread.start()
+
+    def wait(self) -> None:
+        """Until everything is imported."""
         deadline = time.monotonic() + STARTING
         while not (self.room / "ready").exists():
             if self.failure is not None or time.monotonic() > deadline:
-                raise self.failure or WorkerError("the warm process does not start", where=str(log))
+                raise self.failure or WorkerError("the warm process does not start", where=str(self.room))
             time.sleep(0.05)
 
     def _serve(self, payload: JSONObject, settings: WorkerSettings) -> None:
         try:
             folder = process._run_folder("warm", settings)
             with settings.log.open("ab") as log, process._lifeline() as end:
-                request: JSONObject = {"payload": payload, "limits": {}, "lifeline": end}
-                files = written(folder, request)
+                files = written(folder, {"payload": payload, "limits": {}, "lifeline": end})
                 command = [sys.executable, str(HOST), *map(str, files)]
                 with process._started(command, folder, settings, log.fileno(), end) as started:
                     started.wait()
@@ -78,8 +98,9 @@ class Warm:
     def run(
         self, job: str, payload: JSONObject, *, settings: WorkerSettings, on_event: EventSink | None = None
     ) -> JSONObject:
+        self.wait()
         folder = process._run_folder(job, settings)
-        files = written(folder, {"payload": payload, "limits": settings.limits.to_json(), "lifeline": -1})
+        files = written(folder, {"payload": payload, **process._bounds(folder, settings), "lifeline": -1})
         settings.log.parent.mkdir(parents=True, exist_ok=True)
         settings.log.touch()
         start = settings.log.stat().st_size
@@ -96,7 +117,6 @@ class Warm:
             },
             process._EventReader(files[2], on_event),
         )
-        self.seconds[job] = self.seconds.get(job, 0.0) + float(str(ending["seconds"]))
         if ending["timed_out"]:
             raise process._failure(job, f"timed out after {settings.timeout:g}s", settings.log, start)
         return process._answer(job, files[1], int(str(ending["code"])), settings.log, start)
@@ -126,22 +146,24 @@ def written(folder: Path, request: JSONObject) -> list[Path]:
 
 
 @contextmanager
-def warm(scratch: Path, jobs: frozenset[str] = JOBS, together: int = 1) -> Iterator[Warm]:
-    """While it lasts, porter's workers of these jobs are forks of one warm process."""
-    made, cold = Warm(scratch, together), process.run_worker
+def warm(scratch: Path, jobs: Collection[str] = tuple(PRELOAD), together: int = 1) -> Iterator[None]:
+    """While it lasts, porter's workers of these jobs are forks of warm processes, one for each set of imports."""
+    hosts = {names: Warm(scratch, together, names) for names in {PRELOAD[job] for job in jobs}}
+    cold = process.run_worker
 
     def run_worker(
         job: str, payload: JSONObject, *, settings: WorkerSettings, on_event: EventSink | None = None
     ) -> JSONObject:
-        run = made.run if job in jobs else cold
+        run = hosts[PRELOAD[job]].run if job in jobs else cold
         return run(job, payload, settings=settings, on_event=on_event)
 
     exchange(cold, run_worker)
     try:
-        yield made
+        yield
     finally:
         exchange(run_worker, cold)
-        made.close()
+        for host in hosts.values():
+            host.close()
 
 
 def exchange(old: object, new: object) -> None:

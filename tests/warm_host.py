@@ -90,6 +90,8 @@ def become(job: dict[str, Any], lifeline: int) -> None:
             os.dup2(log, stream)
         move_in(job)
         spawned.START_METHOD = "fork"
+        # What was imported stays frozen: vLLM unfreezes it to collect it, and a fork copies what is collected.
+        gc.freeze = gc.unfreeze = lambda: None
         sys.argv = [f"porter_worker.{job['job']}", *job["files"]]
         request = Path(job["files"][0])
         asked = {**json.loads(request.read_text(encoding="utf-8")), "lifeline": lifeline}

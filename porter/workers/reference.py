@@ -22,6 +22,8 @@ from porter_worker.placeholders import NUMBER
 from porter_worker.said import line_of
 
 CLASS_KEYS = ("AutoModelForImageTextToText", "AutoModelForVision2Seq", "AutoModelForCausalLM", "AutoModel")
+THREADS = 2
+"""At most: the model is tiny."""
 ODD, REWRITTEN = "odd aspect", "rewritten from facts"
 NOT_FEATURES = ("forward", "generate", "chat", "batch_chat", "prepare_inputs_for_generation")
 
@@ -361,7 +363,7 @@ def run_set(reference: Reference, payload: dict[str, Any], chosen: dict[str, Any
 def handle(payload: dict[str, Any]) -> dict[str, Any]:
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(min(THREADS, torch.get_num_threads()))
     with torch.no_grad():
         runtime.event({"stage": "build"})
         reference = Reference(payload)

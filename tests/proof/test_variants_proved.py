@@ -1,12 +1,13 @@
 """Every variant of the example, from a folder to a plugin that computes what the variant's own code computes.
 
-No hand edit. Some by their command, as a user would; the others in this process, their workers forks of one that has
-imported vLLM already. Two run at a time because each is mostly one thread.
+No hand edit. Some by their command, as a user would; the others in this process, their workers forks of processes that
+have imported vLLM or transformers already. Two run at a time, each with one thread.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -62,7 +63,8 @@ def ported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ported]:
 def by_command(name: str, room: Path) -> Ported:
     command = [sys.executable, "-m", "porter", "new-model", str(room / "repos" / name)]
     command += ["--plugin", str(room / "ports" / name), "--yes", "--trust-remote-code", "--json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200, check=False)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200, check=False)
     return Ported(done.returncode, json.loads(done.stdout), done.stderr)
 
 

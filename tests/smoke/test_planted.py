@@ -33,7 +33,6 @@ from tests.variants import variant
 from tests.warm import warm
 
 pytestmark = NEEDS_VLLM
-ALL_JOBS = frozenset({"engine", "join", "parameters", "checkpoint", "reference", "compare"})
 CONTROL = Fault("nothing", "batch", (), ())
 AT_ONCE = 2
 
@@ -80,7 +79,7 @@ def climbed(fault: Fault, base: Base, room: Path) -> SmokeReport:
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, SmokeReport]]:
     room = tmp_path_factory.mktemp("p")
     faults = (*FAULTS, CONTROL)
-    with warm(room, ALL_JOBS, AT_ONCE), ThreadPoolExecutor(AT_ONCE) as pool:
+    with warm(room, together=AT_ONCE), ThreadPoolExecutor(AT_ONCE) as pool:
         bases = {name: base(name, room) for name in {fault.base for fault in faults}}
         rooms = [room / str(number) for number in range(len(faults))]
         made = pool.map(lambda fault, place: climbed(fault, bases[fault.base], place), faults, rooms)
