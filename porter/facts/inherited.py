@@ -1,4 +1,4 @@
-"""Files of the installed transformers that a repo's classes inherit from: its model and config where they have the
+"""Files of the installed transformers that a repo's classes inherit from: the config, and the model where it has the
 shape of LLaVA, so that a subclass is read like a class that is written out."""
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from porter.source.codebase import CodeBase
 
 ENDINGS = ("ForConditionalGeneration", "Config")
 SHAPE = "multi_modal_projector"
-"""What marks the files of models that are read behind a subclass."""
+"""What marks models that are read behind a subclass; of others, the config alone."""
 MAX_SOURCE = 400_000
 
 
@@ -43,7 +43,7 @@ def _files(stem: str) -> dict[str, str]:
     spec = importlib.util.find_spec("transformers")
     models = Path(spec.origin).parent / "models" if spec is not None and spec.origin else Path()
     folders = models.iterdir() if models.is_dir() else ()
-    folder = next((path for path in folders if path.name.replace("_", "") == stem.lower()), None)
+    folder = next((path for path in folders if path.name.replace("_", "") == stem.replace("_", "").lower()), None)
     if folder is None:
         return {}
     files = [folder / f"{kind}_{folder.name}.py" for kind in ("modeling", "configuration")]
@@ -53,4 +53,5 @@ def _files(stem: str) -> dict[str, str]:
         }
     except (OSError, UnicodeDecodeError):
         return {}
-    return texts if any(SHAPE in text for text in texts.values()) else {}
+    whole = any(SHAPE in text for text in texts.values())
+    return {path: text for path, text in texts.items() if whole or "/configuration_" in path}

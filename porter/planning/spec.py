@@ -61,6 +61,8 @@ class Prompt:
     """Tokens that one tile of the cases stands for; None: those of a tile of the tiny twin."""
     tags: str | None = None
     """Code of the list of tags, one before each tile's context tokens; `tiles` is their number."""
+    processor: tuple[str, str] | None = None
+    """(module, class) of the HF processor that says what a prompt becomes, where no arithmetic of tiles does."""
 
     @property
     def inside_code(self) -> str:

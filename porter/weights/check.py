@@ -128,12 +128,13 @@ def _with_quantization(report: WeightsReport, answer: JSONObject) -> WeightsRepo
 
 
 def _with_names(report: WeightsReport, answer: JSONObject, ported: bool) -> WeightsReport:
-    """Layers built under another name than their own: faults of a port, worth a line about a class of vLLM's."""
+    """Layers built under another name than their own: faults of a port that builds them, worth a line where a class of
+    vLLM's does."""
     pairs = [(str(path), str(prefix)) for path, prefix in cast("list[list[str]]", answer["prefixes"])]
     found = [Finding(path, f"built with prefix={prefix}", {"prefix": prefix}) for path, prefix in pairs]
     listed = [(str(entry), str(place)) for entry, place in cast("list[list[str]]", answer["unmatched"])]
     found += [Finding(entry, f"the quantiser leaves out {place}, which names no layer") for entry, place in listed]
-    if ported:
+    if ported and not answer["inherited"]:
         return replace(report, prefix=tuple(found))
     lines = [f"{line.pattern} ({line.count}): {line.reason}" for line in summary(tuple(found))]
     return replace(report, notes=(*report.notes, *lines[:SHOWN_NAMES]))

@@ -7,7 +7,7 @@ shapes are known, and no two tensors are ever sent to one place.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from porter.hub.snapshot import TensorInfo
@@ -69,6 +69,16 @@ def infer_mapper(source: Sequence[TensorInfo], target: Sequence[Target]) -> Infe
     rules = _with_drops(rules_for(pairs, extras), extras, target)
     rules, trace = _without_clashes(rules, source, target)
     return _judged(rules, trace, source, target)
+
+
+def rules_from(places: Mapping[str, str]) -> NameRules | None:
+    """The fewest rules that take each name to its known place; None when no rules say it for all of them."""
+    left = fold([Item(name, None) for name in places], shapes=False)
+    right = fold([Item(place, None) for place in dict.fromkeys(places.values())], shapes=False)
+    holders = {unit.name_in(row): unit for unit in right for row in unit.rows}
+    pairs = [(unit, holders[places[unit.example]]) for unit in left]
+    rules = rules_for(pairs, ())
+    return rules if all(rules.apply(name) == place for name, place in places.items()) else None
 
 
 def _pairs(left: Sequence[Unit], right: Sequence[Unit]) -> tuple[Pair, ...]:

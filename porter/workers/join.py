@@ -31,7 +31,7 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
     from vllm.config import set_current_vllm_config
 
     from porter_worker.build import build
-    from porter_worker.parameters import describe, prefix_faults
+    from porter_worker.parameters import builds_nothing, describe, prefix_faults
     from porter_worker.quantized import unmatched
 
     built = build(payload)
@@ -50,6 +50,7 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
         "cases": joined,
         "destinations": places,
         "prefixes": prefix_faults(built.model),
+        "inherited": builds_nothing(built.model),
         "unmatched": unmatched(Path(payload["model"]), built.model),
     }
 

@@ -10,7 +10,12 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
     from porter_worker.build import build
 
     built = build(payload)
-    return {**built.about(), "parameters": describe(built.model), "prefixes": prefix_faults(built.model)}
+    return {
+        **built.about(),
+        "parameters": describe(built.model),
+        "prefixes": prefix_faults(built.model),
+        "inherited": builds_nothing(built.model),
+    }
 
 
 def prefix_faults(model: Any) -> list[list[str]]:
@@ -23,6 +28,11 @@ def prefix_faults(model: Any) -> list[list[str]]:
         for path, module in model.named_modules()
         if isinstance(given := getattr(module, "prefix", None), str) and given and given != path
     ]
+
+
+def builds_nothing(model: Any) -> bool:
+    """Whether the class leaves it to its base what is built: then the layers' prefixes are the base's too."""
+    return "__init__" not in vars(type(model))
 
 
 def describe(model: Any) -> list[dict[str, Any]]:

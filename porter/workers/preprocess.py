@@ -19,6 +19,7 @@ from porter_worker.standin_packages import REMOTE, with_stubs
 IMAGE_NAMES = ("image", "img", "image_file", "image_path", "pil_image", "images")
 SIZE_NAMES = ("input_size", "image_size", "size", "img_size", "tile_size")
 PIXEL_NAMES = ("pixel_values", "images", "image", "pixel_values_flat", "pixel_values_images", "image_tensor")
+PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
 NOT_PIXELS = (
     "flag",
     "size",
@@ -85,13 +86,16 @@ def ways(folder: Path, facts: dict[str, Any], used: list[str], *, trust: bool) -
 
 
 def named_class(folder: Path) -> Any:
-    """The processor class of transformers that processor_config.json names; None without one."""
+    """The processor class of transformers that a file of the repo names, in transformers' own order; None without."""
     import transformers
 
-    path = folder / "processor_config.json"
-    doc = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    found = getattr(transformers, str(doc.get("processor_class")), None) if "auto_map" not in doc else None
-    return found if isinstance(found, type) else None
+    for name in PROCESSOR_FILES:
+        path = folder / name
+        doc = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        found = getattr(transformers, str(doc.get("processor_class")), None)
+        if isinstance(found, type):
+            return found if auto_map_entry(folder, "AutoProcessor") is None else None
+    return None
 
 
 def named_processor(folder: Path) -> bool:

@@ -150,6 +150,20 @@ def greedy(step: Any, ids: Any, steps: int, banned: list[int]) -> tuple[list[int
     return tokens, torch.stack(kept)
 
 
+def grown(inputs: preprocess.Inputs, length: int) -> dict[str, Any]:
+    """The tensors for a sequence of this length: those with a value per prompt token go on with zeros, as text."""
+    import torch
+
+    if inputs.input_ids is None:
+        return dict(inputs.tensors)
+    start = inputs.input_ids.shape[1]
+    per_token = {name for name, value in inputs.tensors.items() if tuple(value.shape) == (1, start)}
+    return {
+        name: torch.nn.functional.pad(value, (0, length - start)) if name in per_token else value
+        for name, value in inputs.tensors.items()
+    }
+
+
 class Reference:
     """A built model with its tokenizer and its way to make image inputs."""
 
@@ -272,7 +286,7 @@ class Reference:
         inner = self.language_model()
 
         def whole(ids: Any) -> Any:
-            return forward(self.model, ids, inputs.tensors)
+            return forward(self.model, ids, grown(inputs, ids.shape[1]))
 
         def text_only(ids: Any) -> Any:
             try:
@@ -329,6 +343,7 @@ def _as_rows(made: Any, width: int) -> Any:
     """(rows, width) out of a tensor, a list of tensors or a model output; None when it is something else."""
     import torch
 
+    deeper = getattr(made, "deepstack_features", None)
     for name in ("pooler_output", "last_hidden_state"):
         if hasattr(made, name) and getattr(made, name) is not None:
             made = getattr(made, name)
@@ -336,7 +351,8 @@ def _as_rows(made: Any, width: int) -> Any:
         made = torch.cat([item.reshape(-1, item.shape[-1]) for item in made])
     if not isinstance(made, torch.Tensor) or made.shape[-1] != width:
         return None
-    return made.reshape(-1, width)
+    # What lower layers of the tower add later on is part of an image's embedding in vLLM: side by side.
+    return torch.cat([made.reshape(-1, width), *(_as_rows(item, width) for item in deeper or ())], dim=-1)
 
 
 def run_set(reference: Reference, payload: dict[str, Any], chosen: dict[str, Any]) -> dict[str, str]:

@@ -5,6 +5,8 @@ Shims change the reference's process only; vLLM never runs in it.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from porter_worker.standin_packages import REMOTE, skip_import_check, with_stubs
@@ -97,7 +99,7 @@ def _old_rope(part: Any, used: list[str]) -> None:
         part.rope_theta = rope["rope_theta"]
         used.append(f"{type(part).__name__}.rope_theta restored")
     scaling = getattr(part, "rope_scaling", None)
-    if not type(part).__module__.startswith(REMOTE) or not isinstance(scaling, dict):
+    if not type(part).__module__.startswith(REMOTE) or not isinstance(scaling, dict) or _knows_new_rope():
         return
     kind = scaling.get("rope_type", scaling.get("type"))
     if kind == "default":
@@ -106,6 +108,13 @@ def _old_rope(part: Any, used: list[str]) -> None:
     elif "type" not in scaling:
         part.rope_scaling = {**scaling, "type": kind}
         used.append(f"{type(part).__name__}.rope_scaling: key `type` restored")
+
+
+def _knows_new_rope() -> bool:
+    """Whether the repo's code reads `rope_parameters`: what is older to it, an alias of that, must stay as it is."""
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith(REMOTE)]
+    files = [Path(str(module.__file__)) for module in modules if getattr(module, "__file__", None)]
+    return any(b".rope_parameters" in file.read_bytes() for file in files if file.suffix == ".py")
 
 
 def config_parts(config: Any) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from porter.families.base import ReadingLike
+from porter.families.bases import judge_bases
 from porter.families.internvl.anchors import Anchors
 from porter.families.internvl.configs import judge_attributes, judge_text, judge_vision
 from porter.families.internvl.connector import judge_connector
@@ -36,12 +37,13 @@ def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement
     cut = judge_grid(reading, tree, anchors)
     pixels, pixel_notes = judge_pixels(reading, anchors, path.normalized_by, bool(path.buffers), cut)
     size, size_notes = _image_size(reading, tower)
-    text, text_notes = judge_text(reading, tree, library_beside(tree.package))
+    library = library_beside(tree.package)
+    text, text_notes = judge_text(reading, tree, library)
     vision, vision_notes = judge_vision(reading, tower, size) if tower is not None else (None, Notes())
     tiling = judge_tiling(reading, anchors)
     attributes, config_notes = judge_attributes(reading, anchors, _settled(path, tiling), size, size)
     parts = (tower_notes, path.notes, connector_notes, token_notes, tag_notes, pixel_notes, size_notes)
-    found = (*parts, cut.notes, text_notes, vision_notes)
+    found = (*parts, cut.notes, text_notes, vision_notes, judge_bases(reading, tree))
     judgement = Judgement(
         anchors=anchors,
         attributes={**attributes, **tiling},

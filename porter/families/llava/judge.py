@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from porter.facts.model import Confidence
 from porter.families.base import Blocker, ReadingLike
+from porter.families.bases import judge_bases
 from porter.families.internvl.configs import judge_text, judge_vision
 from porter.families.internvl.judgement import Notes, blocked, differs
 from porter.families.internvl.towers import TowerAnchor
@@ -68,7 +69,8 @@ def judge(reading: ReadingLike, tree: Tree, anchors: LlavaAnchors, kind: Kind) -
     notes = notes.plus(more)
     attributes, more = judge_attributes(reading, anchors, _settled(reading, tap, connector))
     judged = Judgement(anchors, tower, tap, vision, text, token, attributes, connector, processor)
-    return judged, notes.plus(more).plus(judge_whole(reading))
+    bases = judge_bases(reading, tree, (kind.architecture,))
+    return judged, notes.plus(more).plus(judge_whole(reading)).plus(bases)
 
 
 def _settled(reading: ReadingLike, tap: Tap | None, connector: Connector) -> dict[str, JSON]:

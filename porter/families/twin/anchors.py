@@ -1,0 +1,140 @@
+"""What the tree at hand has for an original: its class, its processing trio, the text of an image; from its source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from porter.errors import TreeError
+from porter.families.held import held_by
+from porter.vllm_tree.classes import (
+    ClassReading,
+    find_class,
+    find_method,
+    imported_from,
+    lineage,
+    registered_processor,
+)
+from porter.vllm_tree.registry import architectures
+from porter.vllm_tree.syntax import calls, dotted
+from porter.vllm_tree.tree import Tree
+from porter.weights.mapper import NameRules
+
+HOOK = "get_hf_processor"
+MODALITIES = ("image", "video", "audio", "")
+PREFIX_LM_FILES = ("transformers_utils/model_arch_config_convertor.py", "config/model.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Trio:
+    """What one module registers. `hf_processor` is transformers' class that the processing info asks for, "" where it
+    asks for any."""
+
+    module: str
+    info: str
+    processor: str
+    dummy: str
+    hf_processor: str
+    hf_module: str
+    literal: bool
+    """The dummy prompt is written with tokens that stand in the tree's code."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwinAnchors:
+    """`mapper` are the class's own renames; `prefix_lm`: vLLM knows by the model_type that images attend both ways;
+    `trios`: the model's own, then those of its bases, for which a repo's files may ask instead."""
+
+    relpath: str
+    module: str
+    model_class: str
+    trios: tuple[Trio, ...]
+    placeholder: str
+    video: str
+    mapper: NameRules
+    prefix_lm: bool
+
+
+def read_anchors(tree: Tree, architecture: str, model_type: str = "") -> TwinAnchors:
+    """Read the tree's class for an architecture of transformers, whose name may differ in case. Raises TreeError
+    naming what this tree lacks."""
+    known = {name.lower(): entry for name, entry in architectures(tree).items()}
+    entry = known.get(architecture.lower())
+    file = entry.file(tree) if entry is not None and not entry.removed else None
+    model = find_class(tree, file, entry.class_name) if entry is not None and file is not None else None
+    if model is None:
+        raise TreeError(f"this vLLM ({tree.version}) has no {architecture}", where=str(tree.package))
+    trios = tuple(_trios(tree, model))
+    if not trios:
+        raise TreeError(f"{model.file}: {model.name} is registered without a processor", where=model.file)
+    return TwinAnchors(
+        relpath=model.file,
+        module=_module(model.file),
+        model_class=model.name,
+        trios=trios,
+        placeholder=_placeholder(tree, model, "image"),
+        video=_placeholder(tree, model, "video"),
+        mapper=held_by(tree, model).rules,
+        prefix_lm=model_type in _prefix_lm_types(tree),
+    )
+
+
+def _module(file: str) -> str:
+    return file.rpartition("/")[2].removesuffix(".py")
+
+
+def _trios(tree: Tree, model: ClassReading) -> Iterator[Trio]:
+    """The model's own, then those of the classes that it inherits from."""
+    for cls in lineage(tree, model):
+        found = registered_processor(cls)
+        if found is not None and found.info is not None and found.dummy_inputs is not None:
+            info = find_class(tree, cls.file, found.info)
+            asked = _asked(tree, info) if info is not None else ("", "")
+            literal = _writes_tokens(tree, cls.file, found.dummy_inputs)
+            yield Trio(_module(cls.file), found.info, found.processor, found.dummy_inputs, *asked, literal)
+
+
+def _writes_tokens(tree: Tree, file: str, dummy: str) -> bool:
+    cls = find_class(tree, file, dummy)
+    found = find_method(tree, cls, "get_dummy_text") if cls is not None else None
+    inside = ast.walk(found[1]) if found is not None else ()
+    texts = [node.value for node in inside if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return any(text not in MODALITIES for text in texts)
+
+
+def _prefix_lm_types(tree: Tree) -> frozenset[str]:
+    """The model_types for which vLLM lets the tokens of an image attend to each other."""
+    for file in PREFIX_LM_FILES:
+        for node in ast.walk(tree.module(file)) if tree.has(file) else ():
+            if isinstance(node, ast.FunctionDef) and node.name == "is_mm_prefix_lm":
+                listed = [item for item in ast.walk(node) if isinstance(item, (ast.Tuple, ast.List, ast.Set))]
+                names = {item.value for group in listed for item in group.elts if isinstance(item, ast.Constant)}
+                if names:
+                    return frozenset(name for name in names if isinstance(name, str))
+    return frozenset()
+
+
+def _asked(tree: Tree, info: ClassReading) -> tuple[str, str]:
+    """(HF processor, its module) that the info's hook asks its context for."""
+    found = find_method(tree, info, HOOK)
+    for call in calls(found[1], HOOK) if found is not None else ():
+        name = dotted(call.args[0]) if call.args else ""
+        module = imported_from(tree, found[0].file, name) if found is not None and name else None
+        if module is not None:
+            return name, module
+    return "", ""
+
+
+def _placeholder(tree: Tree, model: ClassReading, modality: str) -> str:
+    """The literal that stands for an image or a video in prompts; "" where it is computed."""
+    found = find_method(tree, model, "get_placeholder_str")
+    for item in ast.walk(found[1]) if found is not None else ():
+        if isinstance(item, ast.If) and modality in _strings(item.test):
+            texts = [text for statement in item.body if isinstance(statement, ast.Return) for text in _strings(statement)]
+            return texts[0] if len(texts) == 1 else ""
+    return ""
+
+
+def _strings(node: ast.AST) -> list[str]:
+    return [item.value for item in ast.walk(node) if isinstance(item, ast.Constant) and isinstance(item.value, str)]

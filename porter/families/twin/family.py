@@ -1,0 +1,217 @@
+"""Matching a repo with the original of a family, and the port that follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from porter.errors import Refused, TreeError
+from porter.facts.model import Evidence
+from porter.families.base import Match, ReadingLike
+from porter.families.twin.anchors import TwinAnchors, read_anchors
+from porter.families.twin.configs import PartMap
+from porter.families.twin.judge import Judgement, judge
+from porter.families.twin.original import GAPS, ORIGINALS, Gap, Original, original, resembles
+from porter.families.twin.spec import TwinBase, TwinPart, TwinSpec
+from porter.planning import layout
+from porter.planning.model_file import Imports, mapper
+from porter.planning.names import names_for
+from porter.planning.render import render_python
+from porter.planning.spec import Prompt, Spec
+from porter.vllm_tree.tree import Tree
+from porter.weights.infer import rules_from
+from porter.weights.mapper import NameRules
+
+
+PREFIX_LM = "is_mm_prefix_lm"
+"""What vLLM asks a config for before it looks its model_type up among those whose images attend both ways."""
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """One family: the original that both transformers and the tree have under the name `architecture`."""
+
+    name: str
+    architecture: str
+
+    def anchors(self, tree: Tree) -> TwinAnchors:
+        return read_anchors(tree, self.architecture)
+
+    def match(self, reading: ReadingLike, tree: Tree) -> Match:
+        """Raises TreeError where the repo's code has nothing of the original, or transformers lacks it."""
+        if not resembles(tree.package, self.architecture, reading.snapshot.python, tuple(ORIGINALS.values())):
+            raise TreeError(f"the repo's code is no copy of {self.architecture}")
+        found = original(tree.package, self.architecture)
+        if found is None:
+            raise TreeError(f"transformers has no {self.architecture}")
+        anchors = read_anchors(tree, self.architecture, found.model_type)
+        judged, notes = judge(reading, anchors, found)
+        return Match(
+            family=self.name,
+            module=anchors.module,
+            model_class=anchors.model_class,
+            processor_class=(judged.trio or anchors.trios[0]).hf_processor or found.processor,
+            score=judged.alike if notes.blockers else 1.0,
+            differences=notes.differences,
+            blockers=notes.blockers,
+            evidence=(Evidence(anchors.relpath, anchors.model_class, f"the original is {found.model.file}"),),
+            judgement=judged,
+        )
+
+    def spec(self, match: Match, reading: ReadingLike, tree: Tree, *, rules: NameRules | None = None) -> TwinSpec:
+        judged = match.judgement
+        if match.blockers or not isinstance(judged, Judgement):
+            why = match.blockers[0].why if match.blockers else "nothing was judged"
+            raise Refused(f"the {self.name} family does not fit: {why}")
+        found = original(tree.package, self.architecture)
+        assert found is not None
+        root, *parts = judged.parts
+        gap = GAPS.get(self.name, Gap())
+        given = {**root.given, **gap.given, **({PREFIX_LM: True} if judged.anchors.prefix_lm else {})}
+        return TwinSpec(
+            family=self.name,
+            names=names_for(str(reading.facts.value("architecture"))),
+            model_type=str(reading.facts.value("model_type")),
+            base=_base(judged, found),
+            root=_part(replace(root, given=given)),
+            parts=tuple(_part(part) for part in parts),
+            placeholder=judged.placeholder,
+            video_placeholder=judged.video,
+            settings=gap.settings,
+            rules=with_drops(_rules(judged, rules, reading), judged.unread, reading),
+        )
+
+    def draft_rules(self, match: Match, reading: ReadingLike) -> NameRules:
+        judged = match.judgement
+        return _rules(judged, None, reading) if isinstance(judged, Judgement) else NameRules()
+
+    def model_file(self, spec: Spec, *, relative: bool, own_config: bool) -> str:
+        own = _own(spec)
+        if not own_config:
+            raise Refused(_needs_config(own), hint="leave --remote-config out")
+        return render_python("twin/model.py.j2", **_model(own, relative))
+
+    def config_file(self, spec: Spec) -> str:
+        return render_python("twin/configuration.py.j2", **_config(_own(spec)))
+
+    def prompt(self, spec: Spec, tile: int) -> Prompt:
+        own = _own(spec)
+        sizes = ((tile, tile), 1), ((2 * tile, tile), 1)
+        return Prompt(own.placeholder, "", "", "", sizes, ("",), unit=1, processor=own.base.processor)
+
+    def remote_obstacle(self, reading: ReadingLike, spec: Spec, tree: Tree) -> str | None:
+        return _needs_config(_own(spec))
+
+
+def _rules(judged: Judgement, inferred: NameRules | None, reading: ReadingLike) -> NameRules:
+    """The renames that the walk over both models gives, none where the base's own do; what stands inside a model of
+    elsewhere goes where names and shapes say."""
+    mapper = judged.anchors.mapper
+    stored = [tensor.name for tensor in reading.snapshot.tensors.tensors]
+    others = (inferred or mapper).apply_all(stored).results
+    places = {name: judged.places.get(name, other) for name, other in zip(stored, others, strict=True)}
+    wanted = {name: place for name, place in places.items() if place and name.rpartition(".")[2] not in judged.unread}
+    if wanted and all(mapper.apply(name) == place for name, place in wanted.items()):
+        return NameRules()
+    known = rules_from(wanted) if judged.places else None
+    return known or inferred or NameRules()
+
+
+def with_drops(rules: NameRules, unread: frozenset[str], reading: ReadingLike) -> NameRules:
+    """The rules, and a drop for each stored buffer that no code reads."""
+    stored = [tensor.name for tensor in reading.snapshot.tensors.tensors]
+    drops: dict[str, str | None] = {name: None for name in stored if name.rpartition(".")[2] in unread}
+    return replace(rules, prefix={**drops, **rules.prefix})
+
+
+def _base(judged: Judgement, found: Original) -> TwinBase:
+    anchors, trio = judged.anchors, judged.trio
+    assert trio is not None
+    return TwinBase(
+        module=anchors.module,
+        model=anchors.model_class,
+        config=found.config.name,
+        placeholder=anchors.placeholder,
+        video=anchors.video,
+        trio=trio,
+        registered=trio == anchors.trios[0],
+        processor=(trio.hf_module or "transformers", trio.hf_processor or found.processor),
+    )
+
+
+def _part(part: PartMap) -> TwinPart:
+    forced = {} if part.model_type is None else {"model_type": part.model_type}
+    return TwinPart(part.name, part.key, part.renames, part.given, {**part.forced, **forced})
+
+
+def _own(spec: Spec) -> TwinSpec:
+    assert isinstance(spec, TwinSpec)
+    return spec
+
+
+def _needs_config(spec: TwinSpec) -> str:
+    return f"{spec.base.trio.info} of vLLM takes a {spec.base.config} only"
+
+
+def _model(spec: TwinSpec, relative: bool) -> dict[str, Any]:
+    """Everything that templates/twin/model.py.j2 names."""
+    imports = Imports(relative=relative)
+    imports.model(spec.base.module, spec.base.model)
+    placeholder = spec.placeholder != spec.base.placeholder
+    dummy = placeholder and spec.base.trio.literal
+    if spec.rules:
+        imports.model("utils", "WeightsMapper")
+    if spec.rules.regex:
+        imports.plain.add("re")
+    if spec.settings:
+        imports.add("vllm.config", "VllmConfig")
+    if dummy:
+        imports.add("collections.abc", "Mapping")
+    if dummy or not spec.base.registered:
+        imports.add("vllm.multimodal", "MULTIMODAL_REGISTRY")
+        imports.model(spec.base.trio.module, spec.base.trio.info, spec.base.trio.processor, spec.base.trio.dummy)
+    return {
+        "spec": spec,
+        "imports": imports.render(),
+        "mapper": mapper(spec.rules),
+        "placeholder": spec.placeholder if placeholder else None,
+        "video": spec.video_placeholder if spec.video_placeholder != spec.base.video else None,
+        "dummy": spec.names.cls("DummyInputsBuilder") if dummy else None,
+        "bare": not (spec.rules or placeholder or spec.settings),
+    }
+
+
+def _config(spec: TwinSpec) -> dict[str, Any]:
+    """Everything that templates/twin/configuration.py.j2 names."""
+    imports = Imports(relative=False)
+    imports.add("typing", "Any")
+    imports.add("transformers", spec.base.config)
+    parts = [(part.name, _table(part), _items(part, part.name)) for part in spec.parts if part.touched]
+    names = {repo: mine for mine, repo in spec.root.renames.items()}
+    names |= {part.key: part.name for part in spec.parts if part.key != part.name}
+    return {
+        "spec": spec,
+        "imports": imports.render(),
+        "cls": spec.names.cls("Config"),
+        "names": names,
+        "tables": [(table, {repo: mine for mine, repo in part.renames.items()}) for part, table in _tables(spec)],
+        "parts": parts,
+        "items": _items(spec.root, "values"),
+    }
+
+
+def _tables(spec: TwinSpec) -> list[tuple[TwinPart, str]]:
+    return [(part, _table(part)) for part in spec.parts if part.renames]
+
+
+def _table(part: TwinPart) -> str:
+    return f"{part.name.removesuffix('_config').upper()}_NAMES"
+
+
+def _items(part: TwinPart, source: str) -> list[str]:
+    inner = f"**{source}"
+    if part.name and part.renames:
+        inner = "**{" + f"{_table(part)}.get(key, key): value for key, value in {source}.items()" + "}"
+    before = [f"{layout.text(key)}: {layout.literal(value)}" for key, value in part.given.items()]
+    after = [f"{layout.text(key)}: {layout.literal(value)}" for key, value in part.forced.items()]
+    return [*before, inner, *after]

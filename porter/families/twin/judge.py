@@ -1,0 +1,190 @@
+"""Judging a repo against an original: is its code the same under other names, and where does it keep the values."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from porter.facts.code import class_of, entry_for, model_entry
+from porter.families.base import Blocker, Difference, ReadingLike
+from porter.families.internvl.judgement import Notes, blocked, differs
+from porter.families.twin.anchors import Trio, TwinAnchors
+from porter.families.twin.configs import PartMap, model_type_of, part_maps, sub_configs
+from porter.families.twin.original import Original
+from porter.families.twin.processing import judge_processing
+from porter.families.twin.weights import Modules
+from porter.hub.snapshot import AutoMapEntry
+from porter.source.alike import Alike, Side, Unlike
+from porter.source.alike_classes import start
+from porter.source.codebase import Definition
+
+SHOWN = 3
+TOKEN = re.compile(r"<\|[^|>]*\|>|<[^>]*>|\[[^\]]*\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """All parts of a port, before names are given. `alike` is the share of the original's classes that were met
+    without a difference."""
+
+    anchors: TwinAnchors
+    trio: Trio | None = None
+    parts: tuple[PartMap, ...] = ()
+    placeholder: str = ""
+    video: str = ""
+    """What prompts say for one video."""
+    unread: frozenset[str] = frozenset()
+    """Buffers that no code of the repo reads."""
+    alike: float = 0.0
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Stored tensor to the name under which the tree's class takes it."""
+
+
+def judge(reading: ReadingLike, anchors: TwinAnchors, found: Original) -> tuple[Judgement, Notes]:
+    """The walk over both models, then configs, tokens and processor."""
+    model, config = (definition(reading, entry) for entry in entries(reading))
+    if model is None:
+        return Judgement(anchors), blocked("code", "the repo brings no model class that could be read")
+    walk = walked(reading, found, model, config)
+    notes = Notes(tuple(_renamed(walk)), tuple(_blockers(walk, found)))
+    parts = part_maps(walk, found, config, reading.snapshot.config(), reading.configs.code.config.value)
+    for part in parts:
+        notes = notes.plus(_part_notes(part, reading))
+    placeholder, more = _placeholder(reading, anchors)
+    trio, some = judge_processing(reading, anchors, found)
+    notes = notes.plus(more).plus(some)
+    wrong = len({item.cls for item in walk.unlike})
+    alike = 1 - wrong / max(1, len(walk.classes))
+    lost = frozenset(unread(walk.repo))
+    video = respelled(anchors.video, anchors.placeholder, placeholder)
+    goes = places(reading, walk, found, anchors, lost)
+    return Judgement(anchors, trio, tuple(parts), placeholder, video, lost, alike, goes), notes
+
+
+def respelled(text: str, native: str, own: str) -> str:
+    """The tree's text of a video with the tokens that this repo has in an image's text: `native` in place of `own`."""
+    sides = [TOKEN.findall(side) for side in (native, own)]
+    spelled = dict(zip(*sides, strict=True)) if len(sides[0]) == len(sides[1]) else {}
+    return TOKEN.sub(lambda found: spelled.get(found.group(), found.group()), text)
+
+
+def places(
+    reading: ReadingLike, walk: Alike, found: Original, anchors: TwinAnchors, lost: frozenset[str]
+) -> dict[str, str]:
+    """Where each stored tensor of the original's own classes goes: empty where the tree renames by more than text."""
+    if anchors.mapper.stacked or anchors.mapper.regex:
+        return {}
+    modules = Modules(walk)
+    stored = [tensor.name for tensor in reading.snapshot.tensors.tensors]
+    known = {name: own for name in stored if (own := modules.name_of(found.model, name)) is not None}
+    names = {name: anchors.mapper.apply(own) for name, own in known.items()}
+    return {name: place for name, place in names.items() if place and name.rpartition(".")[2] not in lost}
+
+
+def walked(reading: ReadingLike, found: Original, model: Definition, config: Definition | None) -> Alike:
+    """The original's code beside the repo's, from their model and config classes on."""
+    walk = start(found.side, Side.of(reading.configs.code.run.code, tuple(keys(reading.snapshot.config()))))
+    walk.looked_up = lambda call: looked_up(walk, found, call)
+    walk.pair(found.model, model)
+    if config is not None:
+        walk.pair(found.config, config)
+    walk.run()
+    return walk
+
+
+def overridden(reading: ReadingLike, found: Original, read: tuple[str, ...]) -> tuple[str, ...]:
+    """What the repo's classes do otherwise than the original's, but for the parts that are `read` elsewhere."""
+    model, config = (definition(reading, entry) for entry in entries(reading))
+    if model is None:
+        return ()
+    walk = walked(reading, found, model, config)
+    left = [item for item in walk.unlike if (item.part or walk.replaced.get(item.cls)) not in read]
+    return tuple(_line(item, found) for item in left)[:SHOWN]
+
+
+def unread(side: Side) -> Iterator[str]:
+    for file in side.code.files():
+        for node in ast.walk(file.tree):
+            name = side.unread_buffer(node) if isinstance(node, ast.Expr) else None
+            if name is not None:
+                yield name
+
+
+def looked_up(walk: Alike, found: Original, call: ast.Call) -> Definition | None:
+    """The original's own class for one of its parts: by the config that the call is given."""
+    part = next((item for item in (*call.args, *(keyword.value for keyword in call.keywords))), None)
+    name = part.attr if isinstance(part, ast.Attribute) else ""
+    model_type = model_type_of(sub_configs(walk.library, found.config).get(name))
+    cls = found.models.get(model_type or "", "")
+    meant = walk.library.code.meaning(found.model.file, cls)
+    return meant if isinstance(meant, Definition) else None
+
+
+def entries(reading: ReadingLike) -> tuple[AutoMapEntry | None, AutoMapEntry | None]:
+    """Where the repo's model and config classes stand."""
+    return model_entry(reading.snapshot), entry_for(reading.snapshot, ("AutoConfig",))
+
+
+def definition(reading: ReadingLike, entry: AutoMapEntry | None) -> Definition | None:
+    cls = class_of(reading.configs.code.run, entry) if entry is not None else None
+    return Definition(cls.file, cls.node.name, cls.node) if cls is not None else None
+
+
+def keys(value: object) -> Iterator[str]:
+    """All keys of a JSON object, at any depth."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from keys(inner)
+
+
+def _renamed(walk: Alike) -> Iterator[Difference]:
+    """Submodules under other names: what the weight mapper answers."""
+    for (cls, owner), names in walk.names.items():
+        if owner == "self":
+            for mine, other in names.there.items():
+                if mine != other and cls in walk.classes:
+                    yield Difference("module", f"{cls}.{mine}", other, "hf_to_vllm_mapper")
+
+
+def _blockers(walk: Alike, found: Original) -> Iterator[Blocker]:
+    for item in walk.unlike[:SHOWN]:
+        yield Blocker("code", _line(item, found))
+
+
+def _line(item: Unlike, found: Original) -> str:
+    return f"{item.file}:{item.line} is not {found.model.name}'s: {item.text()}"
+
+
+def _part_notes(part: PartMap, reading: ReadingLike) -> Notes:
+    notes = Notes()
+    document = reading.snapshot.config()
+    inside = document if not part.name else document.get(part.key)
+    if not isinstance(inside, dict):
+        return blocked("config", f"config.json has no {part.key} with the values of {part.name}")
+    taken = set(part.renames.values())
+    lost = [mine for mine in part.renames if mine in inside and mine not in taken]
+    if lost:
+        return blocked("config", f"{part.key or 'config.json'} has {lost[0]} beside {part.renames[lost[0]]}")
+    if part.open:
+        what = f"the repo's config class was not seen to set {', '.join(part.open[:SHOWN])}"
+        return blocked("config", f"{part.name or 'config.json'}: {what}")
+    for mine, value in part.forced.items():
+        notes = notes.plus(differs("config", f"{part.name}.{mine}".strip("."), f"always {value!r}", "own config"))
+    for mine, other in part.renames.items():
+        notes = notes.plus(differs("config", f"{part.name}.{mine}".strip("."), other, "own config class"))
+    for mine, value in part.given.items():
+        notes = notes.plus(differs("config", f"{part.name}.{mine}".strip("."), f"{value!r} if unsaid", "own config"))
+    return notes
+
+
+def _placeholder(reading: ReadingLike, anchors: TwinAnchors) -> tuple[str, Notes]:
+    """What prompts say for one image: the tree's own text, or what the repo's template or code writes."""
+    found = reading.facts.value("image_placeholder")
+    text = found if isinstance(found, str) and found else anchors.placeholder
+    if text == anchors.placeholder:
+        return text, Notes()
+    return text, differs("image placeholder", anchors.placeholder, text, "get_placeholder_str")
+

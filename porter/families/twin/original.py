@@ -1,0 +1,126 @@
+"""The original of a family as transformers has it: its model, its configs, its processor, read from source."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from porter.families.library import Library, library_beside
+from porter.jsontypes import JSON
+from porter.source.alike import Side
+from porter.source.codebase import CodeBase, Definition
+
+ORIGINALS: Mapping[str, str] = {
+    "llava_original": "LlavaForConditionalGeneration",
+    "llava_next_original": "LlavaNextForConditionalGeneration",
+    "qwen2_vl": "Qwen2VLForConditionalGeneration",
+    "qwen2_5_vl": "Qwen2_5_VLForConditionalGeneration",
+    "qwen3_vl": "Qwen3VLForConditionalGeneration",
+    "llava_onevision": "LlavaOnevisionForConditionalGeneration",
+    "idefics3": "Idefics3ForConditionalGeneration",
+    "smolvlm": "SmolVLMForConditionalGeneration",
+    "lightonocr": "LightOnOcrForConditionalGeneration",
+    "mistral3": "Mistral3ForConditionalGeneration",
+    "gemma3": "Gemma3ForConditionalGeneration",
+    "paligemma": "PaliGemmaForConditionalGeneration",
+    "lfm2_vl": "Lfm2VlForConditionalGeneration",
+    "aria": "AriaForConditionalGeneration",
+    "cohere2_vision": "Cohere2VisionForConditionalGeneration",
+    "glm4v": "Glm4vForConditionalGeneration",
+    "paddleocr_vl": "PaddleOCRVLForConditionalGeneration",
+}
+"""Family to the architecture that transformers has under this name, and the tree too."""
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Where the tree's class says less than the original: config values that only it reads, and values that its code
+    fixes and the original takes from the config: (attribute of the port, path in the config)."""
+
+    given: Mapping[str, JSON] = field(default_factory=dict)
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+NORM_EPS = (("multi_modal_projector.norm.variance_epsilon", "text_config.rms_norm_eps"),)
+GAPS: Mapping[str, Gap] = {
+    "mistral3": Gap(settings=NORM_EPS),
+    "lightonocr": Gap({"vision_feature_layer": -1}, NORM_EPS),
+}
+
+
+KINDS = ("modeling", "configuration", "processing")
+LEAST_SHARE = 0.5
+"""Share of the original's words that a copy of it must hold to be looked at closely: other names, same code."""
+MOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """`side` holds the files of one folder of transformers' models; `model` and `config` are its roots."""
+
+    side: Side
+    model: Definition
+    config: Definition
+    model_type: str
+    folder: str
+    models: Mapping[str, str]
+    """model_type to the class that transformers looks up for it."""
+    processor: str
+    """The processor class that transformers looks up for it, "" without one."""
+
+
+@lru_cache(maxsize=64)
+def original(package: Path, architecture: str) -> Original | None:
+    """The model that transformers has under this name, None without one."""
+    library = library_beside(package)
+    for model_type in library.model_types(architecture):
+        found = _read(library, model_type, architecture)
+        if found is not None:
+            return found
+    return None
+
+
+def _read(library: Library, model_type: str, architecture: str) -> Original | None:
+    paths = [path for kind in KINDS if (path := library.file(model_type, kind)) is not None]
+    code = CodeBase({path: library.code.texts[path] for path in paths})
+    model = _defined(code, paths[:1], architecture)
+    config = _defined(code, paths[1:2], library.configs.get(model_type, ""))
+    if model is None or config is None:
+        return None
+    models = library.table("MODEL_MAPPING_NAMES")
+    processor = library.table("PROCESSOR_MAPPING_NAMES").get(model_type, "")
+    return Original(Side.of(code), model, config, model_type, library.folder(model_type), models, processor)
+
+
+def _defined(code: CodeBase, paths: list[str], name: str) -> Definition | None:
+    found = code.meaning(paths[0], name) if paths else None
+    return found if isinstance(found, Definition) and isinstance(found.node, ast.ClassDef) else None
+
+
+def resembles(package: Path, architecture: str, python: Mapping[str, str], all_of: tuple[str, ...]) -> bool:
+    """Whether a repo's code could be a copy or a subclass of the original: a look at words, before any walk."""
+    held = frozenset[str]().union(*(_words(text) for text in python.values()))
+    return architecture in held or architecture in _nearest(package, held, all_of)
+
+
+@lru_cache(maxsize=8)
+def _nearest(package: Path, held: frozenset[str], architectures: tuple[str, ...]) -> tuple[str, ...]:
+    """The originals of which the code holds the largest shares of words, MOST of them at most."""
+    shares = {name: _share(package, held, name) for name in architectures}
+    order = sorted((name for name in architectures if shares[name] >= LEAST_SHARE), key=lambda name: -shares[name])
+    return tuple(order[:MOST])
+
+
+def _share(package: Path, held: frozenset[str], architecture: str) -> float:
+    library = library_beside(package)
+    files = [library.file(item, "modeling") for item in library.model_types(architecture)]
+    path = next((file for file in files if file is not None), None)
+    words = _words(library.code.texts[path]) if path is not None else frozenset()
+    return len(words & held) / len(words) if words else 0.0
+
+
+@lru_cache(maxsize=256)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[A-Za-z_]\w+", text))

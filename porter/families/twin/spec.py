@@ -1,0 +1,66 @@
+"""A port of a copy or subclass of one of transformers' models, as a frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+from porter.families.twin.anchors import Trio
+from porter.jsontypes import JSON, JSONObject
+from porter.planning.names import Names
+from porter.planning.spec import plain
+from porter.weights.mapper import NameRules
+
+
+@dataclass(frozen=True, slots=True)
+class TwinBase:
+    """The original by name: `module` and `model` in the tree at hand, `config` in transformers. `placeholder` is the
+    text of one image in prompts of the tree's class, `video` that of a video; `registered`: `trio` is the one that it is registered with."""
+
+    module: str
+    model: str
+    config: str
+    placeholder: str
+    video: str
+    trio: Trio
+    registered: bool
+    processor: tuple[str, str]
+    """(module, class) of the HF processor."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwinPart:
+    """One part of the config: `renames` is the original's name to the repo's, `given` stands where the JSON is
+    silent, `forced` whatever it says."""
+
+    name: str
+    key: str
+    renames: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, JSON] = field(default_factory=dict)
+    forced: Mapping[str, JSON] = field(default_factory=dict)
+
+    @property
+    def touched(self) -> bool:
+        return bool(self.renames or self.given or self.forced)
+
+
+@dataclass(frozen=True, slots=True)
+class TwinSpec:
+    """One port. `root` is the config itself, `parts` what it holds."""
+
+    family: str
+    names: Names
+    model_type: str
+    base: TwinBase
+    root: TwinPart
+    parts: tuple[TwinPart, ...] = ()
+    placeholder: str = ""
+    video_placeholder: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
+    """(attribute of the port, path in its config) of values that the tree's class fixes."""
+    rules: NameRules = field(default_factory=NameRules)
+    tokens_per_tile: int | None = None
+    video: bool = False
+
+    def to_json(self) -> JSONObject:
+        return {item.name: plain(getattr(self, item.name)) for item in fields(self)}

@@ -1,0 +1,371 @@
+"""Whether code is a copy of other code under other names: two code bases walked side by side. Nothing is executed.
+
+What does not reach a number is left out: docstrings, annotations, decorators, logging, checks that only raise.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from porter.source.codebase import CodeBase, Definition, External, Meaning, ModuleFile, snippet
+
+MOST_PAIRS = 4000
+SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Unlike:
+    """`cls` and `function` in the library's code, `line` in the repo's file `file`."""
+
+    cls: str
+    function: str
+    file: str
+    line: int
+    why: str
+    part: str = ""
+    """The submodule that a subclass puts in place of the original's."""
+
+    def text(self) -> str:
+        return f"{'.'.join(part for part in (self.cls, self.function) if part)}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two code bases, and the names that are its own to choose."""
+
+    code: CodeBase
+    own: frozenset[str]
+    read: frozenset[str]
+    """Attributes that some code takes a value from."""
+
+    @classmethod
+    def of(cls, code: CodeBase, more: Sequence[str] = ()) -> Side:
+        trees = [file.tree for file in code.files()]
+        own = frozenset([*more, *(name for tree in trees for name in own_names(tree))])
+        return cls(code, own, frozenset(name for tree in trees for name in names_read(tree)))
+
+    def unread_buffer(self, statement: ast.stmt) -> str | None:
+        """The name of a buffer that a statement registers and nothing reads."""
+        call = statement.value if isinstance(statement, ast.Expr) else None
+        if not isinstance(call, ast.Call) or not snippet(call.func).endswith(".register_buffer") or not call.args:
+            return None
+        name = call.args[0].value if isinstance(call.args[0], ast.Constant) else None
+        return name if isinstance(name, str) and name not in self.read else None
+
+
+def own_names(tree: ast.AST) -> Iterator[str]:
+    """Names that the code itself gives: classes, functions, their parameters, attributes of self, class fields."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "model_type":
+            yield from (str(item.value) for item in [node.value] if isinstance(item, ast.Constant))
+        elif isinstance(node, ast.Dict):
+            yield from (key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
+
+
+def names_read(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            yield node.attr
+
+
+@dataclass(slots=True)
+class Renames:
+    """A one-to-one map from the library's names to the repo's."""
+
+    there: dict[str, str] = field(default_factory=dict)
+    back: dict[str, str] = field(default_factory=dict)
+
+    def fits(self, ours: str, theirs: str) -> bool:
+        """Takes the pair unless it contradicts an earlier one."""
+        return self.there.setdefault(ours, theirs) == theirs and self.back.setdefault(theirs, ours) == ours
+
+
+@dataclass(slots=True)
+class Scope:
+    """The pair of functions that is walked: where they stand and how their locals pair."""
+
+    cls: str
+    function: str
+    files: tuple[str, str]
+    bound: tuple[frozenset[str], frozenset[str]]
+    locals: Renames = field(default_factory=Renames)
+    part: str = ""
+
+
+@dataclass(slots=True)
+class Alike:
+    """The walk. `classes`: library class to the repo's; `names`: by (library class, owner's text) the renames of
+    attributes; `types`: by (library class, parameter) the library class of its annotation."""
+
+    library: Side
+    repo: Side
+    classes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    names: dict[tuple[str, str], Renames] = field(default_factory=dict)
+    types: dict[tuple[str, str], str] = field(default_factory=dict)
+    unlike: list[Unlike] = field(default_factory=list)
+    waiting: list[tuple[Definition, Definition]] = field(default_factory=list)
+    done: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    replaced: dict[str, str] = field(default_factory=dict)
+    """Library class to the part at which a subclass puts something in its place."""
+    compare_classes: Callable[[Alike, Definition, Definition], None] = lambda walk, ours, theirs: None
+    looked_up: Callable[[ast.Call], Definition | None] = lambda call: None
+    """The class of the library that a call of an auto class ends in."""
+
+    def pair(self, ours: Definition, theirs: Definition) -> bool:
+        """Notes two definitions as one and the same; False when the library's is taken by another of the repo's."""
+        key = (ours.file, ours.name)
+        known = self.done.get(key)
+        if known is not None:
+            return known == (theirs.file, theirs.name)
+        self.done[key] = (theirs.file, theirs.name)
+        if len(self.done) < MOST_PAIRS:
+            self.waiting.append((ours, theirs))
+        return True
+
+    def run(self) -> None:
+        """Walks everything that was paired, and what is met on the way."""
+        while self.waiting:
+            ours, theirs = self.waiting.pop(0)
+            if isinstance(ours.node, ast.ClassDef) and isinstance(theirs.node, ast.ClassDef):
+                self.classes[ours.name] = (theirs.file, theirs.name)
+                self.compare_classes(self, ours, theirs)
+            elif isinstance(ours.node, ast.FunctionDef) and isinstance(theirs.node, ast.FunctionDef):
+                self.functions("", (ours.file, ours.node), (theirs.file, theirs.node))
+            elif type(ours.node) is type(theirs.node):
+                scope = Scope("", ours.name, (ours.file, theirs.file), (frozenset(), frozenset()))
+                self.nodes(scope, ours.node, theirs.node)
+            else:
+                scope = Scope("", ours.name, (ours.file, theirs.file), (frozenset(), frozenset()))
+                self.differs(scope, theirs.node, f"{ours.name} against {theirs.name}")
+
+    def differs(self, scope: Scope, theirs: ast.AST | None, why: str) -> None:
+        line = getattr(theirs, "lineno", 0)
+        self.unlike.append(Unlike(scope.cls, scope.function, scope.files[1], line, why, scope.part))
+
+    def functions(self, cls: str, ours: tuple[str, ast.FunctionDef], theirs: tuple[str, ast.FunctionDef]) -> None:
+        """Two functions, statement by statement; the first difference ends it."""
+        bound = (frozenset(_bound(ours[1])), frozenset(_bound(theirs[1])))
+        scope = Scope(cls, ours[1].name, (ours[0], theirs[0]), bound)
+        if self.parameters(scope, ours[1].args, theirs[1].args):
+            self.bodies(scope, ours[1].body, theirs[1].body, theirs[1])
+
+    def parameters(self, scope: Scope, ours: ast.arguments, theirs: ast.arguments) -> bool:
+        for kind in ("posonlyargs", "args", "kwonlyargs"):
+            if not self.arguments(scope, getattr(ours, kind), getattr(theirs, kind)):
+                self.differs(scope, theirs, f"parameters ({snippet(ours, SHOWN)}) against ({snippet(theirs, SHOWN)})")
+                return False
+        defaults = [*ours.defaults, *ours.kw_defaults], [*theirs.defaults, *theirs.kw_defaults]
+        return self.sequences(scope, defaults[0], defaults[1], theirs)
+
+    def arguments(self, scope: Scope, ours: list[ast.arg], theirs: list[ast.arg]) -> bool:
+        if len(ours) != len(theirs):
+            return False
+        for mine, other in zip(ours, theirs, strict=True):
+            self.annotated(scope, mine, other)
+            if not scope.locals.fits(mine.arg, other.arg):
+                return False
+        return True
+
+    def annotated(self, scope: Scope, ours: ast.arg, theirs: ast.arg) -> None:
+        """Classes that both sides name as the type of a parameter are a pair too: config classes are met so."""
+        if isinstance(ours.annotation, ast.Name):
+            mine = self.library.code.meaning(scope.files[0], ours.annotation.id)
+            if isinstance(mine, Definition):
+                self.types[(scope.cls, ours.arg)] = mine.name
+                other = theirs.annotation
+                found = self.repo.code.meaning(scope.files[1], other.id) if isinstance(other, ast.Name) else None
+                if isinstance(found, Definition):
+                    self.pair(mine, found)
+
+    def bodies(self, scope: Scope, ours: list[ast.stmt], theirs: list[ast.stmt], where: ast.AST) -> bool:
+        mine, others = self.telling(ours, self.library), self.telling(theirs, self.repo)
+        for left, right in zip(mine, others, strict=False):
+            if not self.nodes(scope, left, right):
+                return False
+        if len(mine) != len(others):
+            more = (mine if len(mine) > len(others) else others)[min(len(mine), len(others))]
+            side = "left out" if len(mine) > len(others) else "added"
+            self.differs(scope, where if side == "left out" else more, f"{side}: {snippet(more, SHOWN)}")
+        return len(mine) == len(others)
+
+    def telling(self, body: Sequence[ast.stmt], side: Side) -> list[ast.stmt]:
+        """The statements that reach a number."""
+        return [item for item in body if not _silent(item) and side.unread_buffer(item) is None]
+
+    def nodes(self, scope: Scope, ours: ast.AST, theirs: ast.AST) -> bool:
+        """Two nodes; whoever finds a difference notes it and answers False."""
+        known = _KINDS.get(type(ours))
+        if type(ours) is not type(theirs):
+            return self.no(scope, ours, theirs)
+        return known(self, scope, ours, theirs) if known is not None else self.fields(scope, ours, theirs)
+
+    def no(self, scope: Scope, ours: ast.AST, theirs: ast.AST) -> bool:
+        self.differs(scope, theirs, f"{snippet(ours, SHOWN)} against {snippet(theirs, SHOWN)}")
+        return False
+
+    def fields(self, scope: Scope, ours: ast.AST, theirs: ast.AST) -> bool:
+        for name in ours._fields:
+            if name in ("ctx", "type_comment", "returns", "decorator_list", "annotation"):
+                continue
+            mine, other = getattr(ours, name, None), getattr(theirs, name, None)
+            if isinstance(mine, list) and isinstance(other, list):
+                inner = self.bodies if name in ("body", "orelse", "finalbody") else self.sequences
+                same = inner(scope, mine, other, theirs)
+            elif isinstance(mine, ast.AST) and isinstance(other, ast.AST):
+                same = self.nodes(scope, mine, other)
+            else:
+                same = mine == other or self.no(scope, ours, theirs)
+            if not same:
+                return False
+        return True
+
+    def sequences(
+        self, scope: Scope, ours: Sequence[ast.AST | None], theirs: Sequence[ast.AST | None], where: ast.AST
+    ) -> bool:
+        if len(ours) != len(theirs):
+            self.differs(scope, where, f"{len(ours)} against {len(theirs)} in {snippet(where, SHOWN)}")
+            return False
+        for mine, other in zip(ours, theirs, strict=True):
+            if isinstance(mine, ast.AST) and isinstance(other, ast.AST):
+                if not self.nodes(scope, mine, other):
+                    return False
+            elif mine != other:
+                return self.no(scope, where, where)
+        return True
+
+    def same_name(self, scope: Scope, ours: ast.Name, theirs: ast.Name) -> bool:
+        if ours.id in scope.bound[0] or theirs.id in scope.bound[1]:
+            both = ours.id in scope.bound[0] and theirs.id in scope.bound[1]
+            return (both and scope.locals.fits(ours.id, theirs.id)) or self.no(scope, ours, theirs)
+        mine = self.library.code.meaning(scope.files[0], ours.id)
+        other = self.repo.code.meaning(scope.files[1], theirs.id)
+        return self.same_meaning(mine, other, (ours.id, theirs.id)) or self.no(scope, ours, theirs)
+
+    def same_meaning(self, ours: Meaning | None, theirs: Meaning | None, spelled: tuple[str, str]) -> bool:
+        if ours is None or theirs is None or isinstance(ours, ModuleFile) or isinstance(theirs, ModuleFile):
+            return ours is None and theirs is None and spelled[0] == spelled[1]
+        if isinstance(theirs, External):
+            if isinstance(ours, Definition):
+                return theirs.dotted.startswith("transformers.") and theirs.name == ours.name
+            return same_external(ours.dotted, theirs.dotted)
+        return isinstance(ours, Definition) and self.pair(ours, theirs)
+
+    def same_attribute(self, scope: Scope, ours: ast.Attribute, theirs: ast.Attribute) -> bool:
+        outside = [self.external(scope, node, side) for side, node in enumerate((ours, theirs))]
+        if outside[0] is not None or outside[1] is not None:
+            same = None not in outside and same_external(str(outside[0]), str(outside[1]))
+            return same or self.no(scope, ours, theirs)
+        if not self.nodes(scope, ours.value, theirs.value):
+            return False
+        renamed = ours.attr != theirs.attr
+        if renamed and not (ours.attr in self.library.own and theirs.attr in self.repo.own):
+            return self.no(scope, ours, theirs)
+        names = self.names.setdefault((scope.cls, snippet(ours.value, SHOWN)), Renames())
+        return names.fits(ours.attr, theirs.attr) or self.no(scope, ours, theirs)
+
+    def external(self, scope: Scope, node: ast.AST, side: int) -> str | None:
+        """The dotted name of something outside of both code bases, such as torch.nn.Linear."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name) or node.id in scope.bound[side]:
+            return None
+        found = (self.library, self.repo)[side].code.meaning(scope.files[side], node.id)
+        return ".".join([found.dotted, *reversed(parts)]) if isinstance(found, External) else None
+
+    def same_call(self, scope: Scope, ours: ast.Call, theirs: ast.Call) -> bool:
+        named = self.spelled_out(scope, ours, theirs)
+        if named is not None:
+            given = [[*call.args, *(item.value for item in call.keywords)] for call in (ours, theirs)]
+            return named and self.sequences(scope, given[0], given[1], theirs)
+        if not self.nodes(scope, ours.func, theirs.func) or not self.sequences(scope, ours.args, theirs.args, theirs):
+            return False
+        mine, other = ours.keywords, theirs.keywords
+        if {item.arg for item in mine} == {item.arg for item in other}:
+            order = [item.arg for item in mine]
+            other = sorted(other, key=lambda item: order.index(item.arg))
+        if len(mine) != len(other):
+            return self.no(scope, ours, theirs)
+        return all(self.same_keyword(scope, left, right) for left, right in zip(mine, other, strict=True))
+
+    def spelled_out(self, scope: Scope, ours: ast.Call, theirs: ast.Call) -> bool | None:
+        """Whether the class that the library looks up by a config is what the repo names; None for other calls."""
+        if not (self.external(scope, ours.func, 0) or "").endswith(".AutoModel.from_config"):
+            return None
+        func = theirs.func
+        inner = func.value if isinstance(func, ast.Attribute) and func.attr in ("_from_config", "from_config") else func
+        meant = self.repo.code.meaning(scope.files[1], inner.id) if isinstance(inner, ast.Name) else None
+        if not isinstance(meant, Definition):
+            return None
+        found = self.looked_up(ours)
+        return (found is not None and self.pair(found, meant)) or self.no(scope, ours, theirs)
+
+    def same_keyword(self, scope: Scope, ours: ast.keyword, theirs: ast.keyword) -> bool:
+        own = ours.arg in self.library.own and theirs.arg in self.repo.own
+        return (ours.arg == theirs.arg or own or self.no(scope, ours, theirs)) and self.nodes(
+            scope, ours.value, theirs.value
+        )
+
+    def same_constant(self, scope: Scope, ours: ast.Constant, theirs: ast.Constant) -> bool:
+        mine, other = ours.value, theirs.value
+        named = isinstance(mine, str) and mine in self.library.own and other in self.repo.own
+        return (type(mine) is type(other) and (mine == other or named)) or self.no(scope, ours, theirs)
+
+    def same_annotated(self, scope: Scope, ours: ast.AnnAssign, theirs: ast.AnnAssign) -> bool:
+        if ours.value is None or theirs.value is None:
+            return ours.value is theirs.value or self.no(scope, ours, theirs)
+        return self.nodes(scope, ours.target, theirs.target) and self.nodes(scope, ours.value, theirs.value)
+
+    def same_inner(self, scope: Scope, ours: ast.arg, theirs: ast.arg) -> bool:
+        return scope.locals.fits(ours.arg, theirs.arg) or self.no(scope, ours, theirs)
+
+
+_KINDS: Mapping[type, Callable[..., bool]] = {
+    ast.Name: Alike.same_name,
+    ast.Attribute: Alike.same_attribute,
+    ast.Call: Alike.same_call,
+    ast.Constant: Alike.same_constant,
+    ast.AnnAssign: Alike.same_annotated,
+    ast.arg: Alike.same_inner,
+}
+
+
+def same_external(ours: str, theirs: str) -> bool:
+    """Whether two dotted names are one; the library itself imports by relative names, which show without a root."""
+    if ours == theirs:
+        return True
+    return theirs.startswith("transformers.") and ours.rpartition(".")[2] == theirs.rpartition(".")[2]
+
+
+def _bound(function: ast.FunctionDef) -> Iterator[str]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.FunctionDef) and node is not function:
+            yield node.name
+
+
+def _silent(item: ast.stmt) -> bool:
+    if isinstance(item, (ast.Pass, ast.Raise, ast.Assert, ast.Import, ast.ImportFrom)):
+        return True
+    if isinstance(item, ast.If):
+        return not item.orelse and all(map(_silent, item.body))
+    if not isinstance(item, ast.Expr):
+        return False
+    if isinstance(item.value, ast.Constant):
+        return True
+    called = snippet(item.value.func) if isinstance(item.value, ast.Call) else ""
+    return called.startswith(("logger.", "warnings.")) or called.endswith("_check")
