@@ -14,7 +14,6 @@ from porter.families.twin.original import original
 from porter.source.codebase import External
 from porter.vllm_tree.tree import Tree
 
-
 CONNECTORS = ("multi_modal_projector",)
 """What a subclass may put in anew: the facts read the connector that the code builds in the end."""
 

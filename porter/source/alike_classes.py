@@ -185,7 +185,9 @@ def _of_base(statement: ast.stmt) -> bool:
 
 
 def _local(statement: ast.stmt) -> bool:
-    """A name for later statements, which are looked at themselves."""
+    """Nothing, or a name for later statements, which are looked at themselves."""
+    if isinstance(statement, ast.Pass):
+        return True
     return isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets)
 
 

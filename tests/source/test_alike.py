@@ -88,8 +88,10 @@ def walk(repo: str, model: str = "MerganserModel") -> Alike:
     code = CodeBase({"modeling_merganser.py": textwrap.dedent(repo)})
     found = start(Side.of(library), Side.of(code))
     sides = (library.meaning(FILE, "NodeModel"), code.meaning("modeling_merganser.py", model))
-    assert isinstance(sides[0], Definition) and isinstance(sides[1], Definition)
-    found.pair(sides[0], sides[1])
+    configs = (library.meaning(FILE, "NodeConfig"), code.meaning("modeling_merganser.py", "MerganserConfig"))
+    for ours, theirs in (sides, configs):
+        if isinstance(ours, Definition) and isinstance(theirs, Definition):
+            found.pair(ours, theirs)
     found.run()
     return found
 
@@ -128,7 +130,7 @@ def test_one_changed_operation_is_a_difference(what: str) -> None:
 
 
 QUIET = {
-    "a docstring": ('    def forward(self, image):\n', '    def forward(self, image):\n        """Turns."""\n'),
+    "a docstring": ("    def forward(self, image):\n", '    def forward(self, image):\n        """Turns."""\n'),
     "a check that only raises": (
         "    def forward(self, image):\n",
         "    def forward(self, image):\n        if image is None:\n            raise ValueError('no image')\n",

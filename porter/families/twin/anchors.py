@@ -131,7 +131,9 @@ def _placeholder(tree: Tree, model: ClassReading, modality: str) -> str:
     found = find_method(tree, model, "get_placeholder_str")
     for item in ast.walk(found[1]) if found is not None else ():
         if isinstance(item, ast.If) and modality in _strings(item.test):
-            texts = [text for statement in item.body if isinstance(statement, ast.Return) for text in _strings(statement)]
+            texts = [
+                text for statement in item.body if isinstance(statement, ast.Return) for text in _strings(statement)
+            ]
             return texts[0] if len(texts) == 1 else ""
     return ""
 

@@ -22,7 +22,6 @@ from porter.vllm_tree.tree import Tree
 from porter.weights.infer import rules_from
 from porter.weights.mapper import NameRules
 
-
 PREFIX_LM = "is_mm_prefix_lm"
 """What vLLM asks a config for before it looks its model_type up among those whose images attend both ways."""
 

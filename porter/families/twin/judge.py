@@ -187,4 +187,3 @@ def _placeholder(reading: ReadingLike, anchors: TwinAnchors) -> tuple[str, Notes
     if text == anchors.placeholder:
         return text, Notes()
     return text, differs("image placeholder", anchors.placeholder, text, "get_placeholder_str")
-

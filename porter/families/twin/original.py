@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -34,6 +35,8 @@ ORIGINALS: Mapping[str, str] = {
     "paddleocr_vl": "PaddleOCRVLForConditionalGeneration",
 }
 """Family to the architecture that transformers has under this name, and the tree too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """Where the tree's class says less than the original: config values that only it reads, and values that its code
@@ -46,14 +49,18 @@ class Gap:
 NORM_EPS = (("multi_modal_projector.norm.variance_epsilon", "text_config.rms_norm_eps"),)
 GAPS: Mapping[str, Gap] = {
     "mistral3": Gap(settings=NORM_EPS),
-    "lightonocr": Gap({"vision_feature_layer": -1}, NORM_EPS),
+    "lightonocr": Gap(
+        {"vision_feature_layer": -1, "projector_hidden_act": "gelu", "multimodal_projector_bias": False}, NORM_EPS
+    ),
 }
 
 
 KINDS = ("modeling", "configuration", "processing")
-LEAST_SHARE = 0.5
-"""Share of the original's words that a copy of it must hold to be looked at closely: other names, same code."""
-MOST = 3
+FEW = 4
+LEAST_SHARE = 0.25
+"""Share of the original's telling words, those that FEW originals have at most, that a copy of it must hold to be
+looked at closely: a copy renames what is its own, and mostly leaves locals and arguments as they are."""
+MOST = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +114,25 @@ def resembles(package: Path, architecture: str, python: Mapping[str, str], all_o
 
 @lru_cache(maxsize=8)
 def _nearest(package: Path, held: frozenset[str], architectures: tuple[str, ...]) -> tuple[str, ...]:
-    """The originals of which the code holds the largest shares of words, MOST of them at most."""
-    shares = {name: _share(package, held, name) for name in architectures}
-    order = sorted((name for name in architectures if shares[name] >= LEAST_SHARE), key=lambda name: -shares[name])
+    """The originals of which the code holds the largest shares of telling words, MOST of them at most."""
+    telling = _telling(package, architectures)
+    shares = {name: len(words & held) / max(1, len(words)) for name, words in telling.items()}
+    order = sorted((name for name in shares if shares[name] >= LEAST_SHARE), key=lambda name: -shares[name])
     return tuple(order[:MOST])
 
 
-def _share(package: Path, held: frozenset[str], architecture: str) -> float:
+@lru_cache(maxsize=8)
+def _telling(package: Path, architectures: tuple[str, ...]) -> Mapping[str, frozenset[str]]:
+    """The words of each original that few others have."""
     library = library_beside(package)
-    files = [library.file(item, "modeling") for item in library.model_types(architecture)]
-    path = next((file for file in files if file is not None), None)
-    words = _words(library.code.texts[path]) if path is not None else frozenset()
-    return len(words & held) / len(words) if words else 0.0
+    found: dict[str, frozenset[str]] = {}
+    for name in architectures:
+        files = [library.file(item, "modeling") for item in library.model_types(name)]
+        path = next((file for file in files if file is not None), None)
+        if path is not None:
+            found[name] = _words(library.code.texts[path])
+    count = Counter(word for words in found.values() for word in words)
+    return {name: frozenset(word for word in words if count[word] <= FEW) for name, words in found.items()}
 
 
 @lru_cache(maxsize=256)

@@ -14,8 +14,11 @@ from porter.weights.mapper import NameRules
 
 @dataclass(frozen=True, slots=True)
 class TwinBase:
-    """The original by name: `module` and `model` in the tree at hand, `config` in transformers. `placeholder` is the
-    text of one image in prompts of the tree's class, `video` that of a video; `registered`: `trio` is the one that it is registered with."""
+    """The original by name: `module` and `model` in the tree at hand, `config` in transformers.
+
+    `placeholder` is the text of an image in prompts of the tree's class, `video` that of a video; `registered`: `trio`
+    is the one that it is registered with.
+    """
 
     module: str
     model: str
