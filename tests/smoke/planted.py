@@ -176,19 +176,19 @@ TOKEN_FAULTS = (
     Fault(
         "a sequence length that is off by one",
         "tokens",
-        ("image 1x1: 5 + 2 = 7 placeholders, 5 of them for features; the model gives 4 rows",),
+        ("image 1x1: 5 + 2 = 7 placeholders, 5 of them for features; the model gives 4 rows", "cases fail"),
         ((LENGTH, LENGTH + " + 1"),),
     ),
     Fault(
         "video advertised by accident",
         "tokens",
-        ("the port advertises video, the repo takes image only",),
+        ("video: the port advertises video, the repo takes image only",),
         ((INFO, INFO + '    def get_supported_mm_limits(self):\n        return {"image": None, "video": None}\n\n'),),
     ),
     Fault(
         "a dummy image that is not the largest",
         "tokens",
-        ("the dummy image: 6 placeholders", "has 30: vLLM profiles too little memory"),
+        ("the dummy image: 6 placeholders, but image", "has 30: vLLM profiles too little memory", "(1 of "),
         (
             (
                 INFO,

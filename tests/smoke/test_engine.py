@@ -1,4 +1,4 @@
-"""The ladder on a port that porter wrote for the bundled example, in a real engine; then with a fault in it."""
+"""The ladder on a port that porter wrote for the bundled example, in a real engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from porter.smoke.model import model_folder
 from porter.smoke.report import SmokeReport
 from porter.smoke.rungs import DEFAULT, ENGINE_RUNGS, ON_REQUEST
 from porter.smoke.subject import SmokeOptions
-from tests.smoke.climbing import EXAMPLE, NEEDS_VLLM, climb, faulty, statuses
+from tests.smoke.climbing import EXAMPLE, NEEDS_VLLM, climb, statuses
 
 pytestmark = NEEDS_VLLM
 
@@ -44,14 +44,6 @@ def test_the_preprocessing_of_the_repo_was_used(report: SmokeReport) -> None:
 def test_each_rung_is_told_when_it_starts_and_ends(report: SmokeReport, events: list[JSONObject]) -> None:
     started = [event["rung"] for event in events if event.get("event") == "start"]
     assert started == [rung.name for rung in report.rungs if rung.name in ENGINE_RUNGS]
-
-
-def test_a_wrong_context_token_is_caught(port: Path, tmp_path: Path) -> None:
-    wrong = faulty(port, tmp_path / "wrong", ("<|vision_patch|>", "<|im_start|>"))
-    report = climb(wrong, tmp_path, SmokeOptions(trust=True))
-    assert not report.ok
-    assert report.parity is not None and report.parity.status == "failed"
-    assert "ids differ" in report.parity.detail
 
 
 def test_without_trust_the_engine_runs_and_the_proof_is_skipped(port: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -34,6 +34,9 @@ from tests.warm import warm
 
 pytestmark = NEEDS_VLLM
 CONTROL = Fault("nothing", "batch", (), ())
+TO_THE_END = replace(
+    next(fault for fault in FAULTS if fault.name == "a wrong context token"), name="to the end", rung="parity"
+)
 AT_ONCE = 2
 
 
@@ -78,7 +81,7 @@ def climbed(fault: Fault, base: Base, room: Path) -> SmokeReport:
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, SmokeReport]]:
     room = tmp_path_factory.mktemp("p")
-    faults = (*FAULTS, CONTROL)
+    faults = (*FAULTS, CONTROL, TO_THE_END)
     with warm(room, together=AT_ONCE), ThreadPoolExecutor(AT_ONCE) as pool:
         bases = {name: base(name, room) for name in {fault.base for fault in faults}}
         rooms = [room / str(number) for number in range(len(faults))]
@@ -92,6 +95,15 @@ def test_caught_at_its_rung_and_named(fault: Fault, reports: Mapping[str, SmokeR
     assert bad, f"not caught: {statuses(reports[fault.name])}"
     assert bad[0].name == fault.rung, (bad[0].name, bad[0].detail)
     assert all(words in bad[0].detail for words in fault.words), bad[0].detail
+    earlier = [rung for rung in reports[fault.name].rungs if rung.name in up_to(fault.rung)[:-1]]
+    assert {rung.status for rung in earlier} <= {"passed"}, statuses(reports[fault.name])
+
+
+def test_a_wrong_context_token_is_also_a_difference_in_the_proof(reports: Mapping[str, SmokeReport]) -> None:
+    report = reports[TO_THE_END.name]
+    assert not report.ok and statuses(report)["tokens"] == "failed"
+    assert report.parity is not None and report.parity.status == "failed"
+    assert "ids differ" in report.parity.detail
 
 
 def test_the_untouched_port_passes_the_same_rungs(reports: Mapping[str, SmokeReport]) -> None:
