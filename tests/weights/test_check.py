@@ -1,10 +1,11 @@
-"""Faults planted in a checkpoint's headers, against a real port that loads them. One worker run serves all cases."""
+"""Faults planted in a checkpoint's headers, against a real port that loads them. One worker run serves most cases."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from porter.weights.check import Against, check_weights
 from porter.weights.infer import infer_mapper, targets_of
 from porter.weights.join import parameters_of, report_of
 from porter.weights.report import FAULTS, summary
+from tests.warm import warm
 from tests.weights.faults import (
     CASES,
     CONFIG,
@@ -43,6 +45,13 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason
 def snapshot(tensors: Tensors, config: dict[str, Any] = CONFIG, source: Any = "headers") -> Snapshot:
     table = TensorTable(source, tuple(tensors), bytes_fetched=100, bytes_total=1000)
     return Snapshot(RepoRef("org/fixture", None, local=False), json={"config.json": config}, tensors=table)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """vLLM is imported once: every join is a fork of one process."""
+    with warm(tmp_path_factory.mktemp("warm"), ("join", "parameters")):
+        yield
 
 
 @pytest.fixture(scope="module")
