@@ -264,7 +264,8 @@ def children_of(tree: Tree, held: Held, name: str) -> Held | Mapping[str, bool] 
     """What stands under one module: another class of the tree, a Sequential's items (position → whether it has
     weights), or None when that cannot be told."""
     found = [_built(tree, held.cls, site) for site in held.sites.get(name, ()) if not _is_none(site.value)]
-    if len(found) == 1:
+    classes = {_key(item.cls) for item in found if isinstance(item, Held)}
+    if len(found) == 1 or (len(classes) == 1 and all(isinstance(item, Held) for item in found)):
         return found[0]
     return None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from porter.source.codebase import CodeBase, Definition, External, Meaning, ModuleFile, snippet
 
@@ -26,6 +26,8 @@ class Unlike:
     why: str
     part: str = ""
     """The submodule that a subclass puts in place of the original's."""
+    layer: tuple[str, ast.expr, ast.expr] | None = None
+    """(the library's attribute of self, what it sets there, what the repo does) where one such value differs."""
 
     def text(self) -> str:
         return f"{'.'.join(part for part in (self.cls, self.function) if part)}: {self.why}"
@@ -190,13 +192,21 @@ class Alike:
     def bodies(self, scope: Scope, ours: list[ast.stmt], theirs: list[ast.stmt], where: ast.AST) -> bool:
         mine, others = self.telling(ours, self.library), self.telling(theirs, self.repo)
         for left, right in zip(mine, others, strict=False):
-            if not self.nodes(scope, left, right):
+            if not self.nodes(scope, left, right) and not self.one_layer(left, right):
                 return False
         if len(mine) != len(others):
             more = (mine if len(mine) > len(others) else others)[min(len(mine), len(others))]
             side = "left out" if len(mine) > len(others) else "added"
             self.differs(scope, where if side == "left out" else more, f"{side}: {snippet(more, SHOWN)}")
         return len(mine) == len(others)
+
+    def one_layer(self, ours: ast.stmt, theirs: ast.stmt) -> bool:
+        """Whether two statements that differ each set one attribute of self: what follows can be compared still."""
+        left, right = _set_on_self(ours), _set_on_self(theirs)
+        if left is None or right is None:
+            return False
+        self.unlike[-1] = replace(self.unlike[-1], layer=(left[0], left[1], right[1]))
+        return True
 
     def telling(self, body: Sequence[ast.stmt], side: Side) -> list[ast.stmt]:
         """The statements that reach a number."""
@@ -346,6 +356,14 @@ def same_external(ours: str, theirs: str) -> bool:
     if ours == theirs:
         return True
     return theirs.startswith("transformers.") and ours.rpartition(".")[2] == theirs.rpartition(".")[2]
+
+
+def _set_on_self(statement: ast.stmt) -> tuple[str, ast.expr] | None:
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return None
+    target = statement.targets[0]
+    own = isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self"
+    return (target.attr, statement.value) if own and isinstance(target, ast.Attribute) else None
 
 
 def _bound(function: ast.FunctionDef) -> Iterator[str]:

@@ -44,7 +44,7 @@ class Twin:
         if found is None:
             raise TreeError(f"transformers has no {self.architecture}")
         anchors = read_anchors(tree, self.architecture, found.model_type)
-        judged, notes = judge(reading, anchors, found)
+        judged, notes = judge(reading, tree, anchors, found)
         return Match(
             family=self.name,
             module=anchors.module,
@@ -76,7 +76,7 @@ class Twin:
             parts=tuple(_part(part) for part in parts),
             placeholder=judged.placeholder,
             video_placeholder=judged.video,
-            settings=gap.settings,
+            settings=(*gap.settings, *judged.settings),
             rules=with_drops(_rules(judged, rules, reading), judged.unread, reading),
         )
 
@@ -164,6 +164,8 @@ def _model(spec: TwinSpec, relative: bool) -> dict[str, Any]:
         imports.plain.add("re")
     if spec.settings:
         imports.add("vllm.config", "VllmConfig")
+    if any(value.startswith("nn.") for _, value in spec.settings):
+        imports.plain.add("torch.nn as nn")
     if dummy:
         imports.add("collections.abc", "Mapping")
     if dummy or not spec.base.registered:

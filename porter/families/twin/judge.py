@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from porter.facts.code import class_of, entry_for, model_entry
 from porter.families.base import Blocker, Difference, ReadingLike
 from porter.families.internvl.judgement import Notes, blocked, differs
+from porter.families.twin.activations import settings
 from porter.families.twin.anchors import Trio, TwinAnchors
 from porter.families.twin.configs import PartMap, model_type_of, part_maps, sub_configs
 from porter.families.twin.original import Original
@@ -19,6 +20,8 @@ from porter.hub.snapshot import AutoMapEntry
 from porter.source.alike import Alike, Side, Unlike
 from porter.source.alike_classes import start
 from porter.source.codebase import Definition
+from porter.vllm_tree.classes import find_class
+from porter.vllm_tree.tree import Tree
 
 SHOWN = 3
 TOKEN = re.compile(r"<\|[^|>]*\|>|<[^>]*>|\[[^\]]*\]")
@@ -40,15 +43,20 @@ class Judgement:
     alike: float = 0.0
     places: Mapping[str, str] = field(default_factory=dict)
     """Stored tensor to the name under which the tree's class takes it."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """(attribute of the port, code) of modules that are other ones here."""
 
 
-def judge(reading: ReadingLike, anchors: TwinAnchors, found: Original) -> tuple[Judgement, Notes]:
+def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Original) -> tuple[Judgement, Notes]:
     """The walk over both models, then configs, tokens and processor."""
     model, config = (definition(reading, entry) for entry in entries(reading))
     if model is None:
         return Judgement(anchors), blocked("code", "the repo brings no model class that could be read")
     walk = walked(reading, found, model, config)
-    notes = Notes(tuple(_renamed(walk)), tuple(_blockers(walk, found)))
+    answered = _answers(walk, found, tree, anchors)
+    left = [item for item in walk.unlike if item not in answered]
+    changed = [Difference("activation", "", item.why, "__init__") for item in answered]
+    notes = Notes((*_renamed(walk), *changed), tuple(Blocker("code", _line(item, found)) for item in left[:SHOWN]))
     parts = part_maps(walk, found, config, reading.snapshot.config(), reading.configs.code.config.value)
     for part in parts:
         notes = notes.plus(_part_notes(part, reading))
@@ -60,7 +68,8 @@ def judge(reading: ReadingLike, anchors: TwinAnchors, found: Original) -> tuple[
     lost = frozenset(unread(walk.repo))
     video = respelled(anchors.video, anchors.placeholder, placeholder)
     goes = places(reading, walk, found, anchors, lost)
-    return Judgement(anchors, trio, tuple(parts), placeholder, video, lost, alike, goes), notes
+    lines = tuple(line for code in answered.values() for line in code)
+    return Judgement(anchors, trio, tuple(parts), placeholder, video, lost, alike, goes, lines), notes
 
 
 def respelled(text: str, native: str, own: str) -> str:
@@ -149,9 +158,19 @@ def _renamed(walk: Alike) -> Iterator[Difference]:
                     yield Difference("module", f"{cls}.{mine}", other, "hf_to_vllm_mapper")
 
 
-def _blockers(walk: Alike, found: Original) -> Iterator[Blocker]:
-    for item in walk.unlike[:SHOWN]:
-        yield Blocker("code", _line(item, found))
+def _answers(
+    walk: Alike, found: Original, tree: Tree, anchors: TwinAnchors
+) -> dict[Unlike, tuple[tuple[str, str], ...]]:
+    """The differences that a statement in the port's `__init__` answers."""
+    model = find_class(tree, anchors.relpath, anchors.model_class)
+    modules = Modules(walk)
+    answers: dict[Unlike, tuple[tuple[str, str], ...]] = {}
+    for item in walk.unlike if model is not None else ():
+        assert model is not None
+        code = settings(item, modules, found.model, tree, model, anchors.mapper)
+        if code:
+            answers[item] = code
+    return answers
 
 
 def _line(item: Unlike, found: Original) -> str:

@@ -40,13 +40,13 @@ ORIGINALS: Mapping[str, str] = {
 @dataclass(frozen=True, slots=True)
 class Gap:
     """Where the tree's class says less than the original: config values that only it reads, and values that its code
-    fixes and the original takes from the config: (attribute of the port, path in the config)."""
+    fixes and the original takes from the config: (attribute of the port, expression)."""
 
     given: Mapping[str, JSON] = field(default_factory=dict)
     settings: tuple[tuple[str, str], ...] = ()
 
 
-NORM_EPS = (("multi_modal_projector.norm.variance_epsilon", "text_config.rms_norm_eps"),)
+NORM_EPS = (("multi_modal_projector.norm.variance_epsilon", "self.config.text_config.rms_norm_eps"),)
 GAPS: Mapping[str, Gap] = {
     "mistral3": Gap(settings=NORM_EPS),
     "lightonocr": Gap(

@@ -60,7 +60,7 @@ class TwinSpec:
     placeholder: str = ""
     video_placeholder: str = ""
     settings: tuple[tuple[str, str], ...] = ()
-    """(attribute of the port, path in its config) of values that the tree's class fixes."""
+    """(attribute of the port, expression) of values that the tree's class has otherwise."""
     rules: NameRules = field(default_factory=NameRules)
     tokens_per_tile: int | None = None
     video: bool = False

@@ -35,11 +35,16 @@ class Modules:
                     self.known[cls.name].setdefault(name, self._class(item, value))
         return self.known[cls.name]
 
+    def listed(self, cls: Definition) -> frozenset[str]:
+        """The attributes at which lists of modules stand."""
+        made = (_assigned(init) for item in lineage(self.walk, cls) if (init := methods_of(item).get("__init__")))
+        return frozenset(name for pairs in made for name, value in pairs if _is_list(value))
+
     def _class(self, owner: Definition, value: ast.expr) -> Part:
         """The class that an expression makes an object, or a list of objects, of."""
         if not isinstance(value, ast.Call):
             return None
-        if ast.unparse(value.func).rpartition(".")[2] in LISTS and value.args:
+        if _is_list(value) and value.args:
             made = value.args[0]
             return self._class(owner, made.elt) if isinstance(made, ast.ListComp) else None
         func = value.func
@@ -75,6 +80,10 @@ class Modules:
             for other, mine in (names.back if names is not None else {}).items():
                 found.setdefault(other, mine)
         return found
+
+
+def _is_list(value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) and ast.unparse(value.func).rpartition(".")[2] in LISTS
 
 
 def lineage(walk: Alike, cls: Definition, depth: int = 6) -> Iterator[Definition]:

@@ -1,0 +1,53 @@
+"""Another activation than the original's: which are known, and where the port may set them."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from porter.facts import infer
+from porter.families import FAMILIES
+from porter.families.twin.activations import activation
+from porter.families.verdict import decide
+from porter.hub import snapshot_of
+from porter.planning.build import port_spec
+from tests.families.repos import needs_vllm, tree
+from tests.twins import TWINS, write_repo
+
+CODES = {
+    "nn.SiLU()": "nn.SiLU()",
+    "torch.nn.GELU()": "nn.GELU()",
+    "nn.GELU(approximate='tanh')": 'nn.GELU(approximate="tanh")',
+    "ACT2FN['gelu_pytorch_tanh']": 'nn.GELU(approximate="tanh")',
+    "ACT2FN['mish']": None,
+    "ACT2FN[config.act]": None,
+    "nn.GELU(kind)": None,
+    "nn.Linear(1, 2)": None,
+    "F.silu": None,
+}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_only_activations_without_open_arguments_are_written(code: str) -> None:
+    assert activation(ast.parse(code, mode="eval").body) == CODES[code]
+
+
+@needs_vllm
+def test_the_port_sets_the_activation_of_the_repo(tmp_path: Path) -> None:
+    write_repo(TWINS["shelduck-copy"], tmp_path)
+    reading = infer(snapshot_of(str(tmp_path), revision=None, offline=True))
+    verdict = decide(reading, tree())
+    assert verdict.level == "inherit" and verdict.match is not None
+    spec = port_spec(reading, verdict, tree)
+    text = FAMILIES[verdict.match.family].model_file(spec, relative=False, own_config=True)
+    init = next(node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef) and "init" in node.name)
+    assert "self.multi_modal_projector.act = nn.SiLU()" in [ast.unparse(item) for item in init.body]
+
+
+@needs_vllm
+def test_an_activation_inside_of_blocks_is_not_answered(tmp_path: Path) -> None:
+    write_repo(TWINS["skua-near"], tmp_path)
+    verdict = decide(infer(snapshot_of(str(tmp_path), revision=None, offline=True)), tree())
+    assert verdict.level not in ("inherit", "supported")
