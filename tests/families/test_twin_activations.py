@@ -40,7 +40,7 @@ def test_the_port_sets_the_activation_of_the_repo(tmp_path: Path) -> None:
     reading = infer(snapshot_of(str(tmp_path), revision=None, offline=True))
     verdict = decide(reading, tree())
     assert verdict.level == "inherit" and verdict.match is not None
-    spec = port_spec(reading, verdict, tree)
+    spec = port_spec(reading, verdict, tree())
     text = FAMILIES[verdict.match.family].model_file(spec, relative=False, own_config=True)
     init = next(node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef) and "init" in node.name)
     assert "self.multi_modal_projector.act = nn.SiLU()" in [ast.unparse(item) for item in init.body]
