@@ -38,12 +38,14 @@ class Cutting:
 
 def cutting(configs: Configs) -> Cutting | None:
     """The rule of the image processor's own class, else the one that all functions share; None when none was read."""
-    found = list(_choosers(_own(configs))) or list(_choosers(functions(configs)))
+    own = list(_choosers(_own(configs)))
+    found = own or list(_choosers(functions(configs)))
     if len({rule for _, rule in found}) != 1:
         return None
     chooser, rule = found[0]
     place = Src(chooser.file, where(chooser.node), getattr(chooser.node, "name", ""))
-    cutters = [(caller, call) for caller, call in _callers(configs, chooser) if list(_resizes(caller.node))]
+    callers = _callers(_own(configs) if own else functions(configs), chooser)
+    cutters = [(caller, call) for caller, call in callers if list(_resizes(caller.node))]
     if not cutters:
         return Cutting(rule, "", place, "the function that cuts the tiles was not found")
     unclear = next((why for caller, call in cutters if (why := _unclear(configs, chooser, caller, call))), "")
@@ -65,10 +67,10 @@ def _choosers(candidates: Iterator[Function]) -> Iterator[tuple[Function, str]]:
             yield function, rule
 
 
-def _callers(configs: Configs, chooser: Function) -> Iterator[tuple[Function, ast.Call]]:
-    """Functions that ask the chooser, those of its own class where it has one."""
+def _callers(candidates: Iterator[Function], chooser: Function) -> Iterator[tuple[Function, ast.Call]]:
+    """Functions that ask the chooser."""
     wanted = getattr(chooser.node, "name", "")
-    for caller in _own(configs) if chooser.owner is not None else functions(configs):
+    for caller in candidates:
         for node in nodes(caller.node):
             if isinstance(node, ast.Call) and called(node) == wanted and caller.node is not chooser.node:
                 yield caller, node

@@ -149,6 +149,26 @@ def test_a_tree_without_that_rule_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     assert "no processor of this vLLM has" in blockers(written(tmp_path / "repo"))["tiles"]
 
 
+def test_a_class_that_is_no_processor_cuts_its_tiles_itself(tmp_path: Path) -> None:
+    folder = variant("heron-chat").build(tmp_path / "repo")
+    file = next(folder.glob("modeling_*.py"))
+    text = file.read_text(encoding="utf-8")
+    start, end = text.index("def pick_ratio("), text.index("def load_image(")
+    lines = (
+        text[start:end]
+        .replace("(aspect, ratios", "(self, aspect, ratios")
+        .replace("(image, min_num", "(self, image, min_num")
+    )
+    inside = "".join(
+        f"    {line}\n" if line else "\n"
+        for line in lines.replace("pick_ratio(width", "self.pick_ratio(width").splitlines()
+    )
+    text = text[:start] + "class Cutter:\n" + inside + text[end:].replace("dynamic_tiles(", "Cutter().dynamic_tiles(")
+    file.write_text(text, encoding="utf-8")
+    found = cutting(read(folder).configs)
+    assert found is not None and not found.unclear
+
+
 def test_the_cut_of_other_variants_is_not_taken_for_this(tmp_path: Path) -> None:
     found = cutting(read(variant("heron-chat").build(tmp_path / "repo")).configs)
     assert found is not None and found.tensors == "" and not found.unclear
