@@ -47,7 +47,7 @@ def _tiny(reading: RepoReading, folder: Path, trust: bool) -> ModelFolder:
 def _full(reading: RepoReading, weights: WeightsName, folder: Path, trust: bool) -> ModelFolder:
     snapshot = reading.snapshot
     documents = {name: doc for name, doc in snapshot.json.items() if not name.endswith(NOT_FOR_A_MODEL)}
-    real = has_real_tokenizer([*snapshot.binary, *snapshot.text])
+    real = has_real_tokenizer([*snapshot.binary, *snapshot.text], snapshot.json)
     materialise(snapshot, TinyFiles(documents, real), folder, trust=trust)
     blocked = {} if real else {"processor": NO_TOKENIZER, "load": NO_TOKENIZER}
     if weights == "real" and (why_not := _link_weights(snapshot, folder)):

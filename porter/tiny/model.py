@@ -43,7 +43,7 @@ def tiny_model(reading: RepoReading) -> TinyModel:
     """The tiny twin of a repo. Facts that are unknown leave what they are about as it is."""
     facts, snapshot = reading.facts, reading.snapshot
     docs = Documents.of({name: snapshot.json[name] for name in KEPT if name in snapshot.json})
-    real = tokenizer.has_real_tokenizer([*snapshot.binary, *snapshot.text])
+    real = tokenizer.has_real_tokenizer([*snapshot.binary, *snapshot.text], snapshot.json)
     stand_in = None if real else _stand_in(reading, docs)
     shrunk = shrink(docs.files, _request(reading, stand_in.rows if stand_in else None))
     final = Documents(shrunk.files)

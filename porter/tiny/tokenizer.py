@@ -15,7 +15,9 @@ CONFIG = "tokenizer_config.json"
 SYMBOLS = 256
 SPARE_ROWS = 8
 ROW_STEP = 32
-REAL_FILES = ("tokenizer.json",)
+REAL_FILES = frozenset({"tokenizer.json"})
+BPE_FILES = frozenset({"vocab.json", "merges.txt"})
+"""Enough for a class of transformers that tokenizer_config.json names."""
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "cls_token", "sep_token", "mask_token")
 ID_ENDINGS = ("_token_id", "_token_index", "_token_ids", "_token_indices", "_tok_id")
 
@@ -30,9 +32,13 @@ class StandIn:
     rows: int
 
 
-def has_real_tokenizer(names: Iterable[str]) -> bool:
+def has_real_tokenizer(names: Iterable[str], files: Mapping[str, JSONObject]) -> bool:
     """Whether a tokenizer can be loaded from files alone, without the repo's code."""
-    return any(name in REAL_FILES for name in names)
+    found, config = frozenset(names), files.get(CONFIG, {})
+    mapped = config.get("auto_map")
+    own = isinstance(mapped, dict) and "AutoTokenizer" in mapped
+    named = isinstance(config.get("tokenizer_class"), str) and not own
+    return found >= REAL_FILES or (named and found >= BPE_FILES)
 
 
 def byte_symbols() -> list[str]:

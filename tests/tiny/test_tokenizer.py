@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from porter.jsontypes import JSONObject
 from porter.tiny import tokenizer
 from porter.tiny.document import Documents
@@ -67,3 +69,19 @@ def test_the_tokenizers_library_reads_it(tmp_path: Path) -> None:
     loaded = library.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     encoded = loaded.encode("A ü<img><IMG_CONTEXT>")
     assert encoded.ids == [65, 32, 0xC3, 0xBC, made.tokens["<img>"], made.tokens["<IMG_CONTEXT>"]]
+
+
+@pytest.mark.parametrize(
+    ("names", "config", "expected"),
+    [
+        (["tokenizer.json"], {}, True),
+        (["vocab.json", "merges.txt"], {"tokenizer_class": "Qwen2Tokenizer"}, True),
+        (["vocab.json", "merges.txt"], {"tokenizer_class": "Q", "auto_map": {"AutoProcessor": "x.Y"}}, True),
+        (["vocab.json", "merges.txt"], {"tokenizer_class": "Q", "auto_map": {"AutoTokenizer": ["x.Y", None]}}, False),
+        (["vocab.json", "merges.txt"], {}, False),
+        (["vocab.json"], {"tokenizer_class": "Qwen2Tokenizer"}, False),
+        (["tokenizer.model"], {"tokenizer_class": "LlamaTokenizer"}, False),
+    ],
+)
+def test_a_tokenizer_that_files_alone_make_is_used(names: list[str], config: JSONObject, expected: bool) -> None:
+    assert tokenizer.has_real_tokenizer(names, {"tokenizer_config.json": config}) is expected
