@@ -22,6 +22,7 @@ from porter.vllm_tree.tree import Tree
 from porter.weights.mapper import NameRules
 
 HOOK = "get_hf_processor"
+CONFIG_HOOK = "get_hf_config"
 MODALITIES = ("image", "video", "audio", "")
 PREFIX_LM_FILES = ("transformers_utils/model_arch_config_convertor.py", "config/model.py")
 
@@ -37,6 +38,8 @@ class Trio:
     dummy: str
     hf_processor: str
     hf_module: str
+    config: str
+    """transformers' config class that it insists on, "" where it takes any."""
     literal: bool
     """The dummy prompt is written with tokens that stand in the tree's code."""
 
@@ -90,9 +93,10 @@ def _trios(tree: Tree, model: ClassReading) -> Iterator[Trio]:
         found = registered_processor(cls)
         if found is not None and found.info is not None and found.dummy_inputs is not None:
             info = find_class(tree, cls.file, found.info)
-            asked = _asked(tree, info) if info is not None else ("", "")
+            asked = _asked(tree, info, HOOK) if info is not None else ("", "")
+            config = _asked(tree, info, CONFIG_HOOK)[0] if info is not None else ""
             literal = _writes_tokens(tree, cls.file, found.dummy_inputs)
-            yield Trio(_module(cls.file), found.info, found.processor, found.dummy_inputs, *asked, literal)
+            yield Trio(_module(cls.file), found.info, found.processor, found.dummy_inputs, *asked, config, literal)
 
 
 def _writes_tokens(tree: Tree, file: str, dummy: str) -> bool:
@@ -115,10 +119,10 @@ def _prefix_lm_types(tree: Tree) -> frozenset[str]:
     return frozenset()
 
 
-def _asked(tree: Tree, info: ClassReading) -> tuple[str, str]:
-    """(HF processor, its module) that the info's hook asks its context for."""
-    found = find_method(tree, info, HOOK)
-    for call in calls(found[1], HOOK) if found is not None else ():
+def _asked(tree: Tree, info: ClassReading, hook: str) -> tuple[str, str]:
+    """(class, its module) that a hook of the info asks its context for."""
+    found = find_method(tree, info, hook)
+    for call in calls(found[1], hook) if found is not None else ():
         name = dotted(call.args[0]) if call.args else ""
         module = imported_from(tree, found[0].file, name) if found is not None and name else None
         if module is not None:

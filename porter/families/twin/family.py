@@ -129,7 +129,7 @@ def _base(judged: Judgement, found: Original) -> TwinBase:
     return TwinBase(
         module=anchors.module,
         model=anchors.model_class,
-        config=found.config.name,
+        config=trio.config or found.config.name,
         placeholder=anchors.placeholder,
         video=anchors.video,
         trio=trio,

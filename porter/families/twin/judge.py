@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from porter.facts.code import class_of, entry_for, model_entry
+from porter.facts.vocabulary import read_vocabulary
 from porter.families.base import Blocker, Difference, ReadingLike
 from porter.families.internvl.judgement import Notes, blocked, differs
 from porter.families.twin.activations import settings
@@ -24,6 +25,7 @@ from porter.vllm_tree.classes import find_class
 from porter.vllm_tree.tree import Tree
 
 SHOWN = 3
+VIDEO_IDS = ("video_token_id", "video_token_index")
 TOKEN = re.compile(r"<\|[^|>]*\|>|<[^>]*>|\[[^\]]*\]")
 
 
@@ -66,17 +68,26 @@ def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Origina
     wrong = len({item.cls for item in walk.unlike})
     alike = 1 - wrong / max(1, len(walk.classes))
     lost = frozenset(unread(walk.repo))
-    video = respelled(anchors.video, anchors.placeholder, placeholder)
+    video = respelled(anchors.video, (anchors.placeholder, placeholder), reading, parts[0])
     goes = places(reading, walk, found, anchors, lost)
     lines = tuple(line for code in answered.values() for line in code)
     return Judgement(anchors, trio, tuple(parts), placeholder, video, lost, alike, goes, lines), notes
 
 
-def respelled(text: str, native: str, own: str) -> str:
-    """The tree's text of a video with the tokens that this repo has in an image's text: `native` in place of `own`."""
-    sides = [TOKEN.findall(side) for side in (native, own)]
-    spelled = dict(zip(*sides, strict=True)) if len(sides[0]) == len(sides[1]) else {}
-    return TOKEN.sub(lambda found: spelled.get(found.group(), found.group()), text)
+def respelled(text: str, sides: tuple[str, str], reading: ReadingLike, root: PartMap) -> str:
+    """The tree's text of a video in this repo's tokens: those around an image as the two texts of one pair, the rest,
+    where its vocabulary has no such token, the one that its config gives."""
+    here = read_vocabulary(reading.snapshot)
+    document = reading.snapshot.config()
+    stated = [document.get(root.renames.get(name, name)) for name in VIDEO_IDS]
+    own = next((here.token(item) for item in stated if isinstance(item, int)), None)
+    native, mine = (TOKEN.findall(side) for side in sides)
+    spelled = dict(zip(native, mine, strict=True)) if len(native) == len(mine) else {}
+
+    def token(found: re.Match[str]) -> str:
+        return spelled.get(found.group()) or (found.group() if found.group() in here.ids else own or found.group())
+
+    return TOKEN.sub(token, text)
 
 
 def places(
