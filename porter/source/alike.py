@@ -6,9 +6,19 @@ What does not reach a number is left out: docstrings, annotations, decorators, l
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from porter.source.alike_parts import (
+    OF_TENSORS,
+    bound_in,
+    is_self,
+    is_silent,
+    names_read,
+    own_names,
+    same_external,
+    set_on_self,
+)
 from porter.source.codebase import CodeBase, Definition, External, Meaning, ModuleFile, snippet
 
 MOST_PAIRS = 4000
@@ -55,29 +65,6 @@ class Side:
             return None
         name = call.args[0].value if isinstance(call.args[0], ast.Constant) else None
         return name if isinstance(name, str) and name not in self.read else None
-
-
-def own_names(tree: ast.AST) -> Iterator[str]:
-    """Names that the code itself gives: classes, functions, their parameters, attributes of self, class fields."""
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-            yield node.name
-        elif isinstance(node, ast.arg):
-            yield node.arg
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            yield node.attr
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            yield node.target.id
-        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "model_type":
-            yield from (str(item.value) for item in [node.value] if isinstance(item, ast.Constant))
-        elif isinstance(node, ast.Dict):
-            yield from (key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
-
-
-def names_read(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-            yield node.attr
 
 
 @dataclass(slots=True)
@@ -156,7 +143,7 @@ class Alike:
 
     def functions(self, cls: str, ours: tuple[str, ast.FunctionDef], theirs: tuple[str, ast.FunctionDef]) -> None:
         """Two functions, statement by statement; the first difference ends it."""
-        bound = (frozenset(_bound(ours[1])), frozenset(_bound(theirs[1])))
+        bound = (frozenset(bound_in(ours[1])), frozenset(bound_in(theirs[1])))
         scope = Scope(cls, ours[1].name, (ours[0], theirs[0]), bound)
         if self.parameters(scope, ours[1].args, theirs[1].args):
             self.bodies(scope, ours[1].body, theirs[1].body, theirs[1])
@@ -202,7 +189,7 @@ class Alike:
 
     def one_layer(self, ours: ast.stmt, theirs: ast.stmt) -> bool:
         """Whether two statements that differ each set one attribute of self: what follows can be compared still."""
-        left, right = _set_on_self(ours), _set_on_self(theirs)
+        left, right = set_on_self(ours), set_on_self(theirs)
         if left is None or right is None:
             return False
         self.unlike[-1] = replace(self.unlike[-1], layer=(left[0], left[1], right[1]))
@@ -210,7 +197,7 @@ class Alike:
 
     def telling(self, body: Sequence[ast.stmt], side: Side) -> list[ast.stmt]:
         """The statements that reach a number."""
-        return [item for item in body if not _silent(item) and side.unread_buffer(item) is None]
+        return [item for item in body if not is_silent(item) and side.unread_buffer(item) is None]
 
     def nodes(self, scope: Scope, ours: ast.AST, theirs: ast.AST) -> bool:
         """Two nodes; whoever finds a difference notes it and answers False."""
@@ -279,6 +266,8 @@ class Alike:
             return False
         renamed = ours.attr != theirs.attr
         if renamed and not (ours.attr in self.library.own and theirs.attr in self.repo.own):
+            return self.no(scope, ours, theirs)
+        if renamed and {ours.attr, theirs.attr} & OF_TENSORS and not is_self(ours.value):
             return self.no(scope, ours, theirs)
         names = self.names.setdefault((scope.cls, snippet(ours.value, SHOWN)), Renames())
         return names.fits(ours.attr, theirs.attr) or self.no(scope, ours, theirs)
@@ -349,41 +338,3 @@ _KINDS: Mapping[type, Callable[..., bool]] = {
     ast.AnnAssign: Alike.same_annotated,
     ast.arg: Alike.same_inner,
 }
-
-
-def same_external(ours: str, theirs: str) -> bool:
-    """Whether two dotted names are one; the library itself imports by relative names, which show without a root."""
-    if ours == theirs:
-        return True
-    return theirs.startswith("transformers.") and ours.rpartition(".")[2] == theirs.rpartition(".")[2]
-
-
-def _set_on_self(statement: ast.stmt) -> tuple[str, ast.expr] | None:
-    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
-        return None
-    target = statement.targets[0]
-    own = isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self"
-    return (target.attr, statement.value) if own and isinstance(target, ast.Attribute) else None
-
-
-def _bound(function: ast.FunctionDef) -> Iterator[str]:
-    for node in ast.walk(function):
-        if isinstance(node, ast.arg):
-            yield node.arg
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-        elif isinstance(node, ast.FunctionDef) and node is not function:
-            yield node.name
-
-
-def _silent(item: ast.stmt) -> bool:
-    if isinstance(item, (ast.Pass, ast.Raise, ast.Assert, ast.Import, ast.ImportFrom)):
-        return True
-    if isinstance(item, ast.If):
-        return not item.orelse and all(map(_silent, item.body))
-    if not isinstance(item, ast.Expr):
-        return False
-    if isinstance(item.value, ast.Constant):
-        return True
-    called = snippet(item.value.func) if isinstance(item.value, ast.Call) else ""
-    return called.startswith(("logger.", "warnings.")) or called.endswith("_check")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from porter.source.alike import Alike, Renames, Scope, Side, Unlike, same_external
+from porter.source.alike import Alike, Renames, Scope, Side, Unlike
+from porter.source.alike_parts import same_external
 from porter.source.codebase import Definition, External, snippet
 
 UNHEARD = frozenset(

@@ -83,8 +83,12 @@ def renamed(text: str = LIBRARY) -> str:
     return text
 
 
-def walk(repo: str, model: str = "MerganserModel") -> Alike:
-    library = CodeBase({FILE: LIBRARY})
+def walk(repo: str, library: str = LIBRARY) -> Alike:
+    """The library's code beside the repo's."""
+    return walked(CodeBase({FILE: library}), repo, "MerganserModel")
+
+
+def walked(library: CodeBase, repo: str, model: str) -> Alike:
     code = CodeBase({"modeling_merganser.py": textwrap.dedent(repo)})
     found = start(Side.of(library), Side.of(code))
     sides = (library.meaning(FILE, "NodeModel"), code.meaning("modeling_merganser.py", model))
@@ -154,6 +158,13 @@ def test_what_reaches_no_number_is_no_difference(what: str) -> None:
     old, new = QUIET[what]
     assert old in text
     assert walk(text.replace(old, new, 1)).unlike == []
+
+
+def test_a_method_of_tensors_is_no_name_that_a_copy_may_choose() -> None:
+    library = LIBRARY.replace("F.silu(pixels)", "F.silu(pixels.sum(-1))").replace("self.post_init()", "self.sum = 1")
+    text = renamed(library).replace("image.sum(-1)", "image.mean(-1)").replace("self.sum = 1", "self.mean = 1")
+    assert walk(renamed(library), library=library).unlike == []
+    assert walk(text, library=library).unlike != []
 
 
 def test_a_buffer_that_is_read_is_a_difference() -> None:
