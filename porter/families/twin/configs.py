@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from porter.families.library import Library
 from porter.families.twin.original import Original
 from porter.jsontypes import JSON, JSONObject
 from porter.source.alike import Alike, Side
@@ -190,6 +191,16 @@ def _map(name: str, key: str, model_type: str | None, pair: Pair, walk: Alike, d
         if stated not in document and said and usual and value != native and attribute not in NO_FIELDS:
             given[attribute] = value
     return PartMap(name, key, model_type, renames, given)
+
+
+def respelled_keys(library: Library, config: str, document: JSONObject) -> dict[str, str]:
+    """Field of another config class of transformers to the key of config.json that is one of its other names."""
+    for model_type, name in library.configs.items():
+        path = library.file(model_type, "configuration") if name == config else None
+        found = library.code.meaning(path, config) if path is not None else None
+        if isinstance(found, Definition) and isinstance(found.node, ast.ClassDef):
+            return {field: other for other, field in _aliases(found).items() if other in document}
+    return {}
 
 
 def _literal(node: ast.expr | None) -> tuple[bool, JSON]:

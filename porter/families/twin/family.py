@@ -8,8 +8,9 @@ from typing import Any
 from porter.errors import Refused, TreeError
 from porter.facts.model import Evidence
 from porter.families.base import Match, ReadingLike
+from porter.families.library import library_beside
 from porter.families.twin.anchors import TwinAnchors, read_anchors
-from porter.families.twin.configs import PartMap
+from porter.families.twin.configs import PartMap, respelled_keys
 from porter.families.twin.judge import Judgement, judge
 from porter.families.twin.original import GAPS, ORIGINALS, Gap, Original, original, resembles
 from porter.families.twin.spec import TwinBase, TwinPart, TwinSpec
@@ -65,6 +66,9 @@ class Twin:
         found = original(tree.package, self.architecture)
         assert found is not None
         root, *parts = judged.parts
+        config = judged.trio.config if judged.trio is not None else ""
+        others = config not in ("", found.config.name)
+        spelled = respelled_keys(library_beside(tree.package), config, reading.snapshot.config()) if others else {}
         gap = GAPS.get(self.name, Gap())
         given = {**root.given, **gap.given, **({PREFIX_LM: True} if judged.anchors.prefix_lm else {})}
         return TwinSpec(
@@ -72,7 +76,7 @@ class Twin:
             names=names_for(str(reading.facts.value("architecture"))),
             model_type=str(reading.facts.value("model_type")),
             base=_base(judged, found),
-            root=_part(replace(root, given=given)),
+            root=_part(replace(root, given=given, renames={**spelled, **root.renames})),
             parts=tuple(_part(part) for part in parts),
             placeholder=judged.placeholder,
             video_placeholder=judged.video,
