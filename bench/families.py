@@ -31,7 +31,9 @@ from porter.hub import snapshot_of  # noqa: E402
 from porter.planning.build import port_spec  # noqa: E402
 from porter.vllm_tree import locate  # noqa: E402
 from porter.vllm_tree.tree import Tree  # noqa: E402
+from tests import twins  # noqa: E402
 from tests.llava import REPOS, write_repo  # noqa: E402
+from tests.twins import TWINS, native  # noqa: E402
 from tests.variants import descendants, variants  # noqa: E402
 
 MOST_LINES = 120
@@ -68,6 +70,9 @@ def cases() -> Iterator[Case]:
     for name, shape in REPOS.items():
         command = [sys.executable, "-m", "tests.llava", name, "--weights"]
         yield Case(name, partial(write_repo, shape), partial(_written, command))
+    for twin in (twin for twin in TWINS.values() if native.has(twin.family.name)):
+        command = [sys.executable, "-m", "tests.twins", twin.name, "--weights"]
+        yield Case(twin.name, partial(twins.write_repo, twin), partial(_written, command))
 
 
 def _written(command: Sequence[str], folder: Path) -> None:

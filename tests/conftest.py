@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
@@ -27,3 +30,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[HOME].cleanup()
+
+
+@pytest.fixture(scope="session")
+def twin_repo(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Writes a repo of tests/twins when it is first asked for; skips where the installed transformers lacks it."""
+    out = tmp_path_factory.mktemp("twins")
+
+    @cache
+    def written(name: str) -> Path:
+        from tests.twins import TWINS, native, write_repo
+
+        if not native.has(TWINS[name].family.name):
+            pytest.skip("the installed transformers lacks this model")
+        return write_repo(TWINS[name], out / name)
+
+    return written

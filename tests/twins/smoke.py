@@ -68,7 +68,7 @@ def compared(twin: Twin, folder: Path) -> str:
     away = (logits[0] - other).abs().max().item() if other is not None else None
     if twin.near_miss and not twin.own_processor:
         assert away is not None and away > 1e-3, f"a near miss, but {away} from the native class"
-    elif not (twin.edits or twin.module):
+    elif not (twin.edits or twin.module or twin.config_init):
         assert away is not None and away < 1e-5, f"only renamed, but {away} from the native class"
     return f"{logits[0].shape[1]} tokens, image moves logits by {moved:.3f}, from native {away}"
 

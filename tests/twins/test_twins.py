@@ -5,28 +5,20 @@ from __future__ import annotations
 import ast
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.twins import TWINS, Twin, installed, native, rename, write_repo
+from tests.twins import TWINS, Twin, installed, native, rename
 from tests.twins.shapes import Insert
 
 pytestmark = pytest.mark.skipif(installed() is None, reason="transformers is not installed")
 
 
-@pytest.fixture(scope="module")
-def repos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    out = tmp_path_factory.mktemp("twins")
-    return {name: write_repo(twin, out / name) for name, twin in TWINS.items() if native.has(twin.family.name)}
-
-
 @pytest.fixture(params=list(TWINS))
-def made(request: pytest.FixtureRequest, repos: dict[str, Path]) -> tuple[Twin, Path]:
-    if request.param not in repos:
-        pytest.skip("the installed transformers lacks this model")
-    return TWINS[request.param], repos[request.param]
+def made(request: pytest.FixtureRequest, twin_repo: Callable[[str], Path]) -> tuple[Twin, Path]:
+    return TWINS[request.param], twin_repo(request.param)
 
 
 def code(folder: Path) -> dict[str, ast.Module]:

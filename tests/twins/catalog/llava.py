@@ -150,12 +150,12 @@ STARLING = replace(
 )
 JACKDAW = replace(
     WAGTAIL,
-    name="jackdaw-near",
+    name="jackdaw-forced",
     title="Jackdaw",
     model_type="jackdaw_vl",
     config_init=('values["vision_feature_layer"] = -1',),
-    near_miss="the config class takes another layer than config.json says",
 )
+"""The config class takes another layer than config.json says."""
 BUNTING = Twin(
     "bunting-copy",
     LLAVA_NEXT,

@@ -199,7 +199,7 @@ UNSAID = replace(
     },
 )
 MAGPIE = Twin(
-    "magpie-near",
+    "magpie-default",
     UNSAID,
     "Magpie",
     "magpie_vl",
@@ -207,8 +207,8 @@ MAGPIE = Twin(
     names=QWEN_NAMES,
     tokens=QWEN_TOKENS,
     edits=(Edit("Qwen2VLVisionConfig", '"quick_gelu"', '"gelu"'),),
-    near_miss="config.json does not name the tower's activation, and the config class has another default",
 )
+"""config.json does not name the tower's activation, and the config class has another default than the native one."""
 NUTHATCH = replace(
     SKUA,
     name="nuthatch-near",
