@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from porter.families import FAMILIES
 from porter.families.base import Match
+from porter.families.twin.weights import misplaced
 from porter.families.verdict import decide
 from porter.planning.build import port_spec
+from porter.weights.mapper import NameRules
 from tests.families.repos import needs_vllm, read, tree
-from tests.twins import TWINS, Twin
+from tests.twins import TWINS, Twin, write_repo
 
 pytestmark = needs_vllm
 OWN_WAYS = {"lighton_ocr": "lightonocr"}
 """transformers' name of a model -> porter's of the family, where they differ by more than an ending."""
 
 
+SWAPPED = ("jay-swapped", "roller-swapped")
+
+
 def only_renamed(twin: Twin) -> bool:
-    return not (twin.near_miss or twin.edits or twin.module or twin.own_processor)
+    return not (twin.near_miss or twin.edits or twin.module or twin.own_processor or twin.name in SWAPPED)
 
 
 def matched(folder: Path) -> tuple[str, Match | None]:
@@ -41,6 +47,39 @@ def test_what_is_only_renamed_is_recognised(name: str, twin_repo: Callable[[str]
 def test_a_near_miss_is_never_ported_as_if_it_matched(name: str, twin_repo: Callable[[str], Path]) -> None:
     level, _ = matched(twin_repo(name))
     assert level in ("compose", "refuse"), TWINS[name].near_miss
+
+
+@pytest.mark.parametrize("name", SWAPPED)
+def test_siblings_with_each_others_names_are_not_told_apart_by_them(
+    name: str, twin_repo: Callable[[str], Path]
+) -> None:
+    native = TWINS[name].family.name
+    family = FAMILIES[f"{native}_original" if f"{native}_original" in FAMILIES else native]
+    assert "weights" in {blocker.what for blocker in family.match(read(twin_repo(name)), tree()).blockers}
+    assert matched(twin_repo(name))[0] != "inherit"
+
+
+def stored(folder: Path, names: Sequence[str]) -> Path:
+    """The repo with a checkpoint of these tensors, two by two zeros each."""
+    spans = {name: [16 * at, 16 * at + 16] for at, name in enumerate(names)}
+    header = {name: {"dtype": "F32", "shape": [2, 2], "data_offsets": span} for name, span in spans.items()}
+    text = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(16 * len(names)))
+    return folder
+
+
+def test_a_swap_that_no_mapper_can_say_is_a_blocker(tmp_path: Path) -> None:
+    layer = "model.vision_model.encoder.layers.0.self_attn"
+    folder = stored(write_repo(TWINS["jay-swapped"], tmp_path), [f"{layer}.{name}_proj.weight" for name in "qkv"])
+    blockers = FAMILIES["idefics3"].match(read(folder), tree()).blockers
+    assert [blocker.what for blocker in blockers] == ["weights"] and "k_proj" in blockers[0].why
+
+
+def test_a_mapper_that_loses_a_known_place_is_seen() -> None:
+    places = {"a.q.weight": "a.k.weight", "a.k.weight": "a.q.weight"}
+    assert "a.q.weight is a.k.weight" in str(misplaced(places, NameRules()))
+    assert misplaced(places, NameRules(substr={".q.": ".k.", ".k.": ".q."})) is not None
+    assert misplaced({"b.x.weight": "c.x.weight"}, NameRules(prefix={"b.": "c."})) is None
 
 
 def files(folder: Path) -> tuple[str, str]:

@@ -8,12 +8,14 @@ from typing import Any
 from porter.errors import Refused, TreeError
 from porter.facts.model import Evidence
 from porter.families.base import Match, ReadingLike
+from porter.families.internvl.judgement import blocked
 from porter.families.library import library_beside
 from porter.families.twin.anchors import TwinAnchors, read_anchors
 from porter.families.twin.configs import PartMap, respelled_keys
 from porter.families.twin.judge import Judgement, judge
 from porter.families.twin.original import GAPS, ORIGINALS, Gap, Original, original, resembles
 from porter.families.twin.spec import TwinBase, TwinPart, TwinSpec
+from porter.families.twin.weights import misplaced
 from porter.planning import layout
 from porter.planning.model_file import Imports, mapper
 from porter.planning.names import names_for
@@ -46,6 +48,8 @@ class Twin:
             raise TreeError(f"transformers has no {self.architecture}")
         anchors = read_anchors(tree, self.architecture, found.model_type)
         judged, notes = judge(reading, tree, anchors, found)
+        wrong = misplaced(judged.places, _effective(judged, _rules(judged, None, reading)))
+        notes = notes.plus(blocked("weights", wrong)) if wrong else notes
         return Match(
             family=self.name,
             module=anchors.module,
@@ -104,6 +108,11 @@ class Twin:
 
     def remote_obstacle(self, reading: ReadingLike, spec: Spec, tree: Tree) -> str | None:
         return _needs_config(_own(spec))
+
+
+def _effective(judged: Judgement, rules: NameRules) -> NameRules:
+    """The rules that a port has: without rules of its own, those of its base."""
+    return rules if rules != NameRules() else judged.anchors.mapper
 
 
 def _rules(judged: Judgement, inferred: NameRules | None, reading: ReadingLike) -> NameRules:

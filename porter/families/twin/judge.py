@@ -16,7 +16,7 @@ from porter.families.twin.anchors import Trio, TwinAnchors
 from porter.families.twin.configs import PartMap, model_type_of, part_maps, sub_configs
 from porter.families.twin.original import Original
 from porter.families.twin.processing import judge_processing
-from porter.families.twin.weights import Modules
+from porter.families.twin.weights import Modules, swapped
 from porter.hub.snapshot import AutoMapEntry
 from porter.source.alike import Alike, Side, Unlike
 from porter.source.alike_classes import start
@@ -70,6 +70,8 @@ def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Origina
     lost = frozenset(unread(walk.repo))
     video = respelled(anchors.video, (anchors.placeholder, placeholder), reading, parts[0])
     goes = places(reading, walk, found, anchors, lost)
+    confused = swapped(walk) if not reading.snapshot.tensors.tensors else None
+    notes = notes.plus(blocked("weights", confused)) if confused else notes
     lines = tuple(line for code in answered.values() for line in code)
     return Judgement(anchors, trio, tuple(parts), placeholder, video, lost, alike, goes, lines), notes
 

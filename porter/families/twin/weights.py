@@ -4,13 +4,14 @@ those."""
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Union
 
 from porter.source.alike import Alike
 from porter.source.alike_classes import methods_of
 from porter.source.codebase import Definition, External
+from porter.weights.mapper import NameRules
 
 LISTS = ("ModuleList",)
 OUTSIDE: Literal["outside"] = "outside"
@@ -102,3 +103,20 @@ def _assigned(init: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
             for target in node.targets:
                 if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self":
                     yield target.attr, node.value
+
+
+def misplaced(places: Mapping[str, str], rules: NameRules) -> str | None:
+    """What a mapper by these rules gets wrong of where tensors are known to go, in words; None when nothing."""
+    for name, place in places.items():
+        if rules.apply(name) != place:
+            return f"no rename of text takes each tensor to its place: {name} is {place}"
+    return None
+
+
+def swapped(walk: Alike) -> str | None:
+    """A module whose name in the repo is that of another of the original's class, in words; None when there is none."""
+    for (cls, owner), names in walk.names.items():
+        for mine, other in names.there.items() if owner == "self" else ():
+            if mine != other and other in names.there:
+                return f"{cls}.{mine} is called {other} here, and no stored names are seen that would tell them apart"
+    return None
