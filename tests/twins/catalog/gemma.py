@@ -29,7 +29,7 @@ PALIGEMMA = Family(
         "vision_config": SIGLIP,
         "text_config": {"model_type": "gemma", "architectures": ["GemmaForCausalLM"], **GEMMA_TEXT},
     },
-    tokens=("<bos>", "<image>"),
+    tokens=("<bos>", "<image>", "\n"),
     token_keys={"image_token_index": "<image>", **GEMMA_ENDS},
     image="<image>",
     bos="<bos>",
