@@ -36,7 +36,11 @@ def test_only_activations_without_open_arguments_are_written(code: str) -> None:
 
 @needs_vllm
 def test_the_port_sets_the_activation_of_the_repo(tmp_path: Path) -> None:
-    write_repo(TWINS["shelduck-copy"], tmp_path)
+    write_repo(TWINS["ousel-copy"], tmp_path)
+    (code,) = tmp_path.glob("modeling_*.py")
+    said = code.read_text()
+    assert said.count("ACT2FN[config.bridge_act]") == 1
+    code.write_text(said.replace("ACT2FN[config.bridge_act]", "nn.SiLU()"))
     reading = infer(snapshot_of(str(tmp_path), revision=None, offline=True))
     verdict = decide(reading, tree())
     assert verdict.level == "inherit" and verdict.match is not None

@@ -18,15 +18,14 @@ from tests.families.repos import needs_vllm, read, tree
 from tests.twins import TWINS, Twin, write_repo
 
 pytestmark = needs_vllm
-OWN_WAYS = {"lighton_ocr": "lightonocr"}
-"""transformers' name of a model -> porter's of the family, where they differ by more than an ending."""
-
-
+OTHER_PROCESSOR = ("lighton_ocr",)
+"""Models whose repos name another processor than the one that vLLM's class asks for."""
 SWAPPED = ("jay-swapped", "roller-swapped")
 
 
 def only_renamed(twin: Twin) -> bool:
-    return not (twin.near_miss or twin.edits or twin.module or twin.own_processor or twin.name in SWAPPED)
+    changed = twin.near_miss or twin.edits or twin.module or twin.own_processor or twin.name in SWAPPED
+    return not changed and twin.family.name not in OTHER_PROCESSOR
 
 
 def matched(folder: Path) -> tuple[str, Match | None]:
@@ -39,8 +38,15 @@ def test_what_is_only_renamed_is_recognised(name: str, twin_repo: Callable[[str]
     level, match = matched(twin_repo(name))
     native = TWINS[name].family.name
     assert level == "inherit" and match is not None
-    assert match.family in (OWN_WAYS.get(native, native), f"{native}_original")
+    assert match.family in (native, f"{native}_original")
     assert not match.blockers
+
+
+@pytest.mark.parametrize("name", [name for name, twin in TWINS.items() if twin.family.name in OTHER_PROCESSOR])
+def test_a_processor_that_the_class_does_not_ask_for_is_a_blocker(name: str, twin_repo: Callable[[str], Path]) -> None:
+    match = FAMILIES["lightonocr"].match(read(twin_repo(name)), tree())
+    assert "processor" in {blocker.what for blocker in match.blockers}
+    assert matched(twin_repo(name))[0] != "inherit"
 
 
 @pytest.mark.parametrize("name", [name for name, twin in TWINS.items() if twin.near_miss])

@@ -19,8 +19,6 @@ def judge_processing(reading: ReadingLike, anchors: TwinAnchors, found: Original
     named = [reading.snapshot.json.get(file, {}).get("processor_class") for file in FILES]
     stated = next((name for name in named if isinstance(name, str)), None)
     taken = {trio.hf_processor or found.processor: trio for trio in reversed(anchors.trios)}
-    # The tree's class serves the original's own repos, so that it takes their processor, whatever it asks for.
-    taken[found.processor] = anchors.trios[0]
     trio = taken.get(stated or "")
     if trio is None:
         shown = f"the repo's files name {stated}" if stated else "no file of the repo names a processor"
