@@ -1,6 +1,6 @@
 """Whether code is a copy of other code under other names: two code bases walked side by side. Nothing is executed.
 
-What does not reach a number is left out: docstrings, annotations, decorators, logging, checks that only raise.
+What does not reach a number is left out: docstrings, annotations, logging, checks that only raise.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from porter.source.alike_effects import acting_at_import, acting_decorators, is_silent, shadowed
 from porter.source.alike_parts import (
     OF_TENSORS,
     bound_in,
+    is_original,
     is_self,
-    is_silent,
     names_read,
     own_names,
     same_external,
@@ -61,7 +62,7 @@ class Side:
     def unread_buffer(self, statement: ast.stmt) -> str | None:
         """The name of a buffer that a statement registers and nothing reads."""
         call = statement.value if isinstance(statement, ast.Expr) else None
-        if not isinstance(call, ast.Call) or not snippet(call.func).endswith(".register_buffer") or not call.args:
+        if not isinstance(call, ast.Call) or snippet(call.func) != "self.register_buffer" or not call.args:
             return None
         name = call.args[0].value if isinstance(call.args[0], ast.Constant) else None
         return name if isinstance(name, str) and name not in self.read else None
@@ -131,11 +132,14 @@ class Alike:
             elif isinstance(ours.node, ast.FunctionDef) and isinstance(theirs.node, ast.FunctionDef):
                 self.functions("", (ours.file, ours.node), (theirs.file, theirs.node))
             elif type(ours.node) is type(theirs.node):
-                scope = Scope("", ours.name, (ours.file, theirs.file), (frozenset(), frozenset()))
-                self.nodes(scope, ours.node, theirs.node)
+                bound = (frozenset(bound_in(ours.node)), frozenset(bound_in(theirs.node)))
+                self.nodes(Scope("", ours.name, (ours.file, theirs.file), bound), ours.node, theirs.node)
             else:
                 scope = Scope("", ours.name, (ours.file, theirs.file), (frozenset(), frozenset()))
                 self.differs(scope, theirs.node, f"{ours.name} against {theirs.name}")
+        for path, statement in acting_at_import(self.repo.code, sorted({file for file, _ in self.done.values()})):
+            why = f"acts at import: {snippet(statement, SHOWN)}"
+            self.unlike.append(Unlike("", "", path, getattr(statement, "lineno", 0), why))
 
     def differs(self, scope: Scope, theirs: ast.AST | None, why: str) -> None:
         line = getattr(theirs, "lineno", 0)
@@ -145,8 +149,16 @@ class Alike:
         """Two functions, statement by statement; the first difference ends it."""
         bound = (frozenset(bound_in(ours[1])), frozenset(bound_in(theirs[1])))
         scope = Scope(cls, ours[1].name, (ours[0], theirs[0]), bound)
-        if self.parameters(scope, ours[1].args, theirs[1].args):
+        if self.undecorated(scope, ours[1], theirs[1]) and self.parameters(scope, ours[1].args, theirs[1].args):
             self.bodies(scope, ours[1].body, theirs[1].body, theirs[1])
+
+    def undecorated(self, scope: Scope, ours: ast.FunctionDef, theirs: ast.FunctionDef) -> bool:
+        """Whether nothing above or inside of a function changes what its statements say."""
+        path, native = scope.files[1], ours.decorator_list
+        found = [*acting_decorators(self.repo.code, path, theirs, native), *shadowed(self.repo.code, path, theirs)]
+        for item in found[:1]:
+            self.differs(scope, item, f"{theirs.name} has {snippet(item, SHOWN)}")
+        return not found
 
     def parameters(self, scope: Scope, ours: ast.arguments, theirs: ast.arguments) -> bool:
         for kind in ("posonlyargs", "args", "kwonlyargs"):
@@ -197,7 +209,12 @@ class Alike:
 
     def telling(self, body: Sequence[ast.stmt], side: Side) -> list[ast.stmt]:
         """The statements that reach a number."""
-        return [item for item in body if not is_silent(item) and side.unread_buffer(item) is None]
+        return [item for item in body if not is_silent(item, side.own) and not self.unread(side, item)]
+
+    def unread(self, side: Side, item: ast.stmt) -> bool:
+        """Whether it is a buffer that no code reads; what the repo registers, the library's code may read."""
+        name = side.unread_buffer(item)
+        return name is not None and (side is self.library or name not in self.library.read)
 
     def nodes(self, scope: Scope, ours: ast.AST, theirs: ast.AST) -> bool:
         """Two nodes; whoever finds a difference notes it and answers False."""
@@ -253,7 +270,7 @@ class Alike:
             return ours is None and theirs is None and spelled[0] == spelled[1]
         if isinstance(theirs, External):
             if isinstance(ours, Definition):
-                return theirs.dotted.startswith("transformers.") and theirs.name == ours.name
+                return is_original(ours.file, ours.name, theirs.dotted)
             return same_external(ours.dotted, theirs.dotted)
         return isinstance(ours, Definition) and self.pair(ours, theirs)
 
@@ -326,6 +343,9 @@ class Alike:
             return ours.value is theirs.value or self.no(scope, ours, theirs)
         return self.nodes(scope, ours.target, theirs.target) and self.nodes(scope, ours.value, theirs.value)
 
+    def same_nested(self, scope: Scope, ours: ast.FunctionDef, theirs: ast.FunctionDef) -> bool:
+        return self.undecorated(scope, ours, theirs) and self.fields(scope, ours, theirs)
+
     def same_inner(self, scope: Scope, ours: ast.arg, theirs: ast.arg) -> bool:
         return scope.locals.fits(ours.arg, theirs.arg) or self.no(scope, ours, theirs)
 
@@ -337,4 +357,5 @@ _KINDS: Mapping[type, Callable[..., bool]] = {
     ast.Constant: Alike.same_constant,
     ast.AnnAssign: Alike.same_annotated,
     ast.arg: Alike.same_inner,
+    ast.FunctionDef: Alike.same_nested,
 }

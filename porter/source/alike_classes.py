@@ -6,12 +6,13 @@ import ast
 from collections.abc import Iterator
 
 from porter.source.alike import Alike, Renames, Scope, Side, Unlike
-from porter.source.alike_parts import same_external
+from porter.source.alike_effects import ACTING, acting_decorators, acts, outward
+from porter.source.alike_parts import is_original, same_external
 from porter.source.codebase import Definition, External, snippet
 
 UNHEARD = frozenset(
     [
-        *("_init_weights", "extra_repr", "__repr__", "post_init", "tie_weights", "get_decoder", "set_decoder"),
+        *("_init_weights", "extra_repr", "__repr__", "tie_weights", "get_decoder", "set_decoder"),
         *("get_input_embeddings", "set_input_embeddings", "get_output_embeddings", "set_output_embeddings"),
         *("prepare_inputs_for_generation", "_expand_inputs_for_generation", "_reorder_cache", "get_encoder"),
         *("_prepare_position_ids_for_generation", "get_dtype", "get_device", "_update_model_kwargs_for_generation"),
@@ -19,6 +20,8 @@ UNHEARD = frozenset(
     ]
 )
 """Methods that no number of a forward pass depends on."""
+ASKED = frozenset(["get_input_embeddings", "get_output_embeddings", "get_decoder", "get_encoder", "tie_weights"])
+"""Those of them that models do call: unheard only where they hand on what they are asked for."""
 CONFIGS = ("PreTrainedConfig", "PretrainedConfig")
 
 
@@ -29,14 +32,20 @@ def start(library: Side, repo: Side) -> Alike:
 def compare_classes(walk: Alike, ours: Definition, theirs: Definition) -> None:
     """A pair of classes. Of config classes only methods are compared: their fields are values, not operations."""
     assert isinstance(ours.node, ast.ClassDef) and isinstance(theirs.node, ast.ClassDef)
+    declared(walk, ours, theirs)
     if is_config(walk.library, ours):
         _config_methods(walk, ours, theirs)
         return
-    if subclassed(walk.repo, theirs) == ours.name:
+    if _is_subclass(walk, ours, theirs):
         _overrides(walk, ours, theirs)
         return
     _bases(walk, ours, theirs)
     _methods(walk, ours, theirs)
+
+
+def _is_subclass(walk: Alike, ours: Definition, theirs: Definition) -> bool:
+    bases = [base for base in _bases_of(walk.repo, theirs) if isinstance(base, External)]
+    return any(is_original(ours.file, ours.name, base.dotted) for base in bases)
 
 
 def _config_methods(walk: Alike, ours: Definition, theirs: Definition) -> None:
@@ -47,9 +56,63 @@ def _config_methods(walk: Alike, ours: Definition, theirs: Definition) -> None:
             walk.functions(ours.name, (ours.file, mine[name]), (theirs.file, method))
         elif name != "__init__" and name not in UNHEARD:
             _unlike(walk, ours, theirs, name, f"added in {theirs.name}")
+    for base in _own_bases(walk.repo, theirs):
+        for name in (name for name in methods_of(base) if name not in ("__init__", *UNHEARD)):
+            _unlike(walk, ours, base, name, f"added in {base.name}")
     copied = subclassed(walk.repo, theirs) in (None, *CONFIGS)
     for name in (name for name in mine if copied and name not in ("__init__", *UNHEARD, *methods_of(theirs))):
         _unlike(walk, ours, theirs, name, "not in the repo's class")
+
+
+def _own_bases(side: Side, cls: Definition, depth: int = 6) -> Iterator[Definition]:
+    """The classes of the repo that one inherits from."""
+    for base in _bases_of(side, cls) if depth else ():
+        if isinstance(base, Definition) and isinstance(base.node, ast.ClassDef):
+            yield base
+            yield from _own_bases(side, base, depth - 1)
+
+
+def declared(walk: Alike, ours: Definition, theirs: Definition) -> None:
+    """What a class says outside of its methods: decorators, keywords, values of its body that act."""
+    assert isinstance(ours.node, ast.ClassDef) and isinstance(theirs.node, ast.ClassDef)
+    native = {item.arg for item in ours.node.keywords}
+    found: list[ast.AST] = [item for item in theirs.node.keywords if item.arg not in native]
+    found += acting_decorators(walk.repo.code, theirs.file, theirs.node, ours.node.decorator_list)
+    methods = {*methods_of(ours), *methods_of(theirs)}
+    for name, value in values_of(theirs).items():
+        if name in methods or (name.startswith("__") and name != "__slots__") or _callable(walk.repo, theirs, value):
+            found.append(value)
+    for owner in (theirs, *_own_bases(walk.repo, theirs)):
+        for name, method in methods_of(owner).items():
+            if name in UNHEARD or (name == "__init__" and is_config(walk.library, ours)):
+                found += outward(method)
+    for item in found[:1]:
+        why = f"{theirs.name} has {snippet(item)}"
+        walk.unlike.append(Unlike(ours.name, "", theirs.file, getattr(theirs.node, "lineno", 0), why))
+
+
+def values_of(cls: Definition) -> dict[str, ast.expr]:
+    """What a class body assigns."""
+    assert isinstance(cls.node, ast.ClassDef)
+    found: dict[str, ast.expr] = {}
+    for item in cls.node.body:
+        targets = (
+            item.targets if isinstance(item, ast.Assign) else [item.target] if isinstance(item, ast.AnnAssign) else []
+        )
+        value = item.value if isinstance(item, (ast.Assign, ast.AnnAssign)) else None
+        found.update({target.id: value for target in targets if isinstance(target, ast.Name) and value is not None})
+    return found
+
+
+def _callable(side: Side, cls: Definition, value: ast.expr) -> bool:
+    """Whether a value of a class body may be a method of it."""
+    for node in ast.walk(value):
+        meant = side.code.meaning(cls.file, node.id) if isinstance(node, ast.Name) else None
+        function = isinstance(meant, Definition) and not isinstance(meant.node, (ast.ClassDef, ast.Constant))
+        outside = isinstance(meant, External) and meant.dotted.startswith("torch")
+        if isinstance(node, ast.Lambda) or (isinstance(node, ast.Name) and (function or outside or node.id in ACTING)):
+            return True
+    return False
 
 
 def is_config(side: Side, cls: Definition) -> bool:
@@ -97,17 +160,19 @@ def _bases_of(side: Side, cls: Definition) -> list[Definition | External]:
     assert isinstance(cls.node, ast.ClassDef)
     found: list[Definition | External] = []
     for base in cls.node.bases:
-        root = base
-        while isinstance(root, ast.Attribute):
-            root = root.value
-        meant = side.code.meaning(cls.file, root.id) if isinstance(root, ast.Name) else None
-        if isinstance(meant, (Definition, External)) and not _mixin(meant, base):
+        root, dot, rest = snippet(base).partition(".")
+        meant = side.code.meaning(cls.file, root) if root.isidentifier() else None
+        if isinstance(meant, External):
+            meant = External(f"{meant.dotted}{dot}{rest}")
+        elif not isinstance(meant, Definition) or dot:
+            meant = External(snippet(base))
+        if snippet(base) != "object" and not _mixin(meant, base):
             found.append(meant)
     return found
 
 
 def _mixin(meant: Definition | External, base: ast.expr) -> bool:
-    return isinstance(meant, External) and (meant.name in MIXINS or snippet(base) in MIXINS)
+    return isinstance(meant, External) and (meant.name in MIXINS or snippet(base) in MIXINS or meant.dotted in MIXINS)
 
 
 def _same_base(walk: Alike, ours: Definition | External, theirs: Definition | External) -> bool:
@@ -123,10 +188,10 @@ def _methods(walk: Alike, ours: Definition, theirs: Definition) -> None:
     """Methods by their names, the rest by their order."""
     mine, others = methods_of(ours), methods_of(theirs)
     for name in [name for name in mine if name in others]:
-        if name not in UNHEARD:
+        if _heard(name, others[name]):
             walk.functions(ours.name, (ours.file, mine[name]), (theirs.file, others[name]))
     left = [name for name in mine if name not in others and name not in UNHEARD]
-    right = [name for name in others if name not in mine and name not in UNHEARD]
+    right = [name for name in others if name not in mine and _heard(name, others[name])]
     names = walk.names.setdefault((ours.name, "self"), Renames())
     for one, other in zip(left, right, strict=False):
         if names.fits(one, other):
@@ -135,6 +200,26 @@ def _methods(walk: Alike, ours: Definition, theirs: Definition) -> None:
         _unlike(walk, ours, theirs, name, "not in the repo's class")
     for name in right[len(left) :]:
         _unlike(walk, ours, theirs, name, f"added in {theirs.name}")
+
+
+def _heard(name: str, method: ast.FunctionDef) -> bool:
+    """Whether a method of the repo's may reach a number."""
+    if name not in ASKED:
+        return name not in UNHEARD
+    last = method.body[-1]
+    said = all(isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) for item in method.body[:-1])
+    value = last.value if isinstance(last, (ast.Return, ast.Expr)) else None
+    return not said or not (value is None or isinstance(value, ast.Constant) or _handed_on(value, name))
+
+
+def _handed_on(value: ast.expr, name: str) -> bool:
+    """`self.model.x`, or what the same method of such a part answers."""
+    if isinstance(value, ast.Call):
+        asked = isinstance(value.func, ast.Attribute) and value.func.attr == name
+        return asked and not value.args and not value.keywords and _handed_on(value.func, name)
+    while isinstance(value, ast.Attribute):
+        value = value.value
+    return isinstance(value, ast.Name) or snippet(value) == "super()"
 
 
 def _unlike(walk: Alike, ours: Definition, theirs: Definition, function: str, why: str) -> None:
@@ -149,19 +234,25 @@ def methods_of(cls: Definition) -> dict[str, ast.FunctionDef]:
 def _overrides(walk: Alike, ours: Definition, theirs: Definition) -> None:
     """What a subclass says anew: submodules that its __init__ replaces, methods that it overrides."""
     inherited = methods_of(ours)
+    for base in _bases_of(walk.repo, theirs):
+        if not (isinstance(base, External) and is_original(ours.file, ours.name, base.dotted)):
+            _unlike(walk, ours, theirs, "", f"{theirs.name} inherits from {base.name} too")
     for name, method in methods_of(theirs).items():
         if name == "__init__":
             _added(walk, ours, theirs, method)
-        elif name in inherited and name not in UNHEARD:
+        elif name in inherited and _heard(name, method):
             walk.functions(ours.name, (ours.file, inherited[name]), (theirs.file, method))
-        elif name not in UNHEARD:
+        elif _heard(name, method):
             _unlike(walk, ours, theirs, name, f"added in {theirs.name}")
 
 
 def _added(walk: Alike, ours: Definition, theirs: Definition, method: ast.FunctionDef) -> None:
     """The statements of a subclass's __init__: those that call the base's, make a buffer, or set a part anew."""
+    given_names = frozenset(item.arg for item in method.args.args)
     for statement in method.body:
-        if _of_base(statement) or _local(statement) or walk.repo.unread_buffer(statement) is not None:
+        if _of_base(statement) or _local(walk.repo, statement, given_names):
+            continue
+        if walk.unread(walk.repo, statement):
             continue
         target, value = _assigned(statement)
         given = _given(walk.library, ours, target) if target is not None else None
@@ -169,7 +260,7 @@ def _added(walk: Alike, ours: Definition, theirs: Definition, method: ast.Functi
             _unlike(walk, ours, theirs, "__init__", f"added: {snippet(statement)}")
             continue
         cls, native = given
-        bound = (frozenset(["self", "config"]), frozenset(item.arg for item in method.args.args))
+        bound = (frozenset(["self", "config"]), given_names)
         scope = Scope(cls.name, "__init__", (cls.file, theirs.file), bound, part=target[-1] if target else "")
         walk.nodes(scope, native, value)
         if isinstance(native, ast.Call) and isinstance(native.func, ast.Name):
@@ -177,19 +268,28 @@ def _added(walk: Alike, ours: Definition, theirs: Definition, method: ast.Functi
 
 
 def _of_base(statement: ast.stmt) -> bool:
+    """A docstring, a log line, or a call of the base's with what was given."""
     if not isinstance(statement, ast.Expr):
         return False
-    if isinstance(statement.value, ast.Constant):
-        return True
-    called = snippet(statement.value.func) if isinstance(statement.value, ast.Call) else ""
-    return called in ("super().__init__", "self.post_init") or called.startswith("logger.")
+    if not isinstance(statement.value, ast.Call):
+        return isinstance(statement.value, ast.Constant)
+    call = statement.value
+    called = snippet(call.func)
+    values = [item.value if isinstance(item, ast.Starred) else item for item in call.args]
+    values += [item.value for item in call.keywords]
+    handed = all(isinstance(item, ast.Name) for item in values)
+    return (called in ("super().__init__", "self.post_init") and handed) or (
+        called.startswith("logger.") and not acts(call)
+    )
 
 
-def _local(statement: ast.stmt) -> bool:
-    """Nothing, or a name for later statements, which are looked at themselves."""
+def _local(side: Side, statement: ast.stmt, given: frozenset[str]) -> bool:
+    """Nothing, or a new name for later statements, which are looked at themselves."""
     if isinstance(statement, ast.Pass):
         return True
-    return isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets)
+    if not isinstance(statement, ast.Assign) or acts(statement.value, side.own):
+        return False
+    return all(isinstance(target, ast.Name) and target.id not in given for target in statement.targets)
 
 
 def _assigned(statement: ast.stmt) -> tuple[list[str] | None, ast.expr | None]:

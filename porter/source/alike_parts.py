@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from porter.source.codebase import snippet
 from porter.source.tensor_calls import TENSOR_METHODS
 
 OF_TENSORS = frozenset(
@@ -37,16 +36,32 @@ def own_names(tree: ast.AST) -> Iterator[str]:
 
 
 def names_read(tree: ast.AST) -> Iterator[str]:
+    """Attributes that are read, also by a string."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
             yield node.attr
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("getattr", "get_buffer"):
+            said = (item.value for part in node.args for item in ast.walk(part) if isinstance(item, ast.Constant))
+            yield from (text for text in said if isinstance(text, str))
 
 
 def same_external(ours: str, theirs: str) -> bool:
     """Whether two dotted names are one; the library itself imports by relative names, which show without a root."""
     if ours == theirs:
         return True
-    return theirs.startswith("transformers.") and ours.rpartition(".")[2] == theirs.rpartition(".")[2]
+    inside = theirs.startswith("transformers.") and not ours.startswith("torch.")
+    if not inside or ours.rpartition(".")[2] != theirs.rpartition(".")[2]:
+        return False
+    # Two models have functions of one name that are not the same.
+    folder = theirs.removeprefix("transformers.models.").partition(".")[0]
+    return not theirs.startswith("transformers.models.") or folder in ours.split(".")
+
+
+def is_original(file: str, name: str, dotted: str) -> bool:
+    """Whether a dotted name of transformers is what a file of it defines under a name."""
+    module, _, last = dotted.rpartition(".")
+    home = f"{file.removesuffix('.py').replace('/', '.')}."
+    return last == name and (module == "transformers" or (bool(module) and home.startswith(f"{module}.")))
 
 
 def is_self(node: ast.expr) -> bool:
@@ -61,7 +76,7 @@ def set_on_self(statement: ast.stmt) -> tuple[str, ast.expr] | None:
     return (target.attr, statement.value) if own and isinstance(target, ast.Attribute) else None
 
 
-def bound_in(function: ast.FunctionDef) -> Iterator[str]:
+def bound_in(function: ast.AST) -> Iterator[str]:
     for node in ast.walk(function):
         if isinstance(node, ast.arg):
             yield node.arg
@@ -69,16 +84,3 @@ def bound_in(function: ast.FunctionDef) -> Iterator[str]:
             yield node.id
         elif isinstance(node, ast.FunctionDef) and node is not function:
             yield node.name
-
-
-def is_silent(item: ast.stmt) -> bool:
-    if isinstance(item, (ast.Pass, ast.Raise, ast.Assert, ast.Import, ast.ImportFrom)):
-        return True
-    if isinstance(item, ast.If):
-        return not item.orelse and all(map(is_silent, item.body))
-    if not isinstance(item, ast.Expr):
-        return False
-    if isinstance(item.value, ast.Constant):
-        return True
-    called = snippet(item.value.func) if isinstance(item.value, ast.Call) else ""
-    return called.startswith(("logger.", "warnings.")) or called.endswith("_check")

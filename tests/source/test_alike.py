@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import textwrap
 
 import pytest
 
@@ -85,11 +84,10 @@ def renamed(text: str = LIBRARY) -> str:
 
 def walk(repo: str, library: str = LIBRARY) -> Alike:
     """The library's code beside the repo's."""
-    return walked(CodeBase({FILE: library}), repo, "MerganserModel")
+    return walked(CodeBase({FILE: library}), CodeBase({"modeling_merganser.py": repo}), "MerganserModel")
 
 
-def walked(library: CodeBase, repo: str, model: str) -> Alike:
-    code = CodeBase({"modeling_merganser.py": textwrap.dedent(repo)})
+def walked(library: CodeBase, code: CodeBase, model: str) -> Alike:
     found = start(Side.of(library), Side.of(code))
     sides = (library.meaning(FILE, "NodeModel"), code.meaning("modeling_merganser.py", model))
     configs = (library.meaning(FILE, "NodeConfig"), code.meaning("modeling_merganser.py", "MerganserConfig"))
@@ -160,11 +158,95 @@ def test_what_reaches_no_number_is_no_difference(what: str) -> None:
     assert walk(text.replace(old, new, 1)).unlike == []
 
 
+FORWARD = "    def forward(self, image):\n"
+LAST = "        return F.silu(image)\n"
+BLOCK = "class MerganserBlock(nn.Module):\n"
+CONFIG = '    model_type = "merganser"\n'
+ACTING = {
+    "a decorator of its own": (FORWARD, f"    @doubled\n{FORWARD}"),
+    "a decorator of elsewhere": (FORWARD, f"    @functools.partial(twice)\n{FORWARD}"),
+    "a decorator of a class": (BLOCK, f"@doubled\n{BLOCK}"),
+    "an import in a function": (LAST, f"        import other as F\n{LAST}"),
+    "a check that assigns": (LAST, f"        assert (image := image * 2) is not None\n{LAST}"),
+    "a check in place": (LAST, f"        if image.mul_(2) is None:\n            raise ValueError\n{LAST}"),
+    "a check of its own": (LAST, f"        if turn(image) is None:\n            raise ValueError\n{LAST}"),
+    "a log line in place": (LAST, f"        logger.info(image.mul_(2))\n{LAST}"),
+    "a value that is a method": (BLOCK, f"{BLOCK}    __call__ = print\n\n"),
+    "a value that hides a method": (LAST, f"{LAST}\n    forward = turn\n"),
+    "a lambda for a method": (BLOCK, f"{BLOCK}    _call_impl = lambda self, x: x\n\n"),
+    "code in a class body": (BLOCK, f"{BLOCK}    F.silu = F.gelu\n\n"),
+    "a metaclass": ("MerganserModel(PreTrainedModel)", "MerganserModel(PreTrainedModel, metaclass=Meta)"),
+    "a base that is made": ("MerganserModel(PreTrainedModel)", "MerganserModel(PreTrainedModel, made())"),
+    "another base of torch": ("MerganserBlock(nn.Module)", "MerganserBlock(nn.Linear)"),
+    "what follows __init__": (FORWARD, f"    def post_init(self):\n        self.stack[0].act = nn.ReLU()\n\n{FORWARD}"),
+    "embeddings scaled": (
+        FORWARD,
+        f"    def get_input_embeddings(self):\n        return twice(self.stack)\n\n{FORWARD}",
+    ),
+    "a hook on every module": (
+        FORWARD,
+        f"    def _init_weights(self, module):\n        module.register_forward_hook(print)\n\n{FORWARD}",
+    ),
+    "a config that reaches out": (CONFIG, f"{CONFIG}\n    def __init__(self):\n        F.silu = F.gelu\n"),
+    "a config with a base of its own": (
+        "class MerganserConfig(PreTrainedConfig):",
+        "class Base(PreTrainedConfig):\n    def __getattribute__(self, name):\n        return 1\n\n\n"
+        "class MerganserConfig(Base):",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ACTING)
+def test_code_that_acts_beside_what_is_compared_is_a_difference(what: str) -> None:
+    old, new = ACTING[what]
+    assert old in renamed()
+    assert walk(renamed().replace(old, new, 1)).unlike != []
+
+
+AT_IMPORT = {
+    "a function of torch replaced": ("F.silu = F.gelu", False),
+    "a function of torch replaced by a call": ("setattr(F, 'silu', F.gelu)", False),
+    "a call whose result is kept": ("_ = setattr(F, 'silu', F.gelu)", False),
+    "a method replaced": ("MerganserBlock.forward = print", False),
+    "an entry of a table": ("ACT2FN['gelu'] = nn.ReLU", False),
+    "under a condition": ("if torch:\n    F.silu = F.gelu", False),
+    "a call of its own": ("patched = turn(1)", False),
+    "another attention": ("ALL_ATTENTION_FUNCTIONS.register('sdpa', turn)", False),
+    "names made known": ("AutoConfig.register('merganser', MerganserConfig)", True),
+    "a script": ("if __name__ == '__main__':\n    F.silu = F.gelu", True),
+    "constants": ("SIZES = {'a': (1, 2)}\nLIMIT: int = max(1, 2)\n__all__ = ['MerganserModel']", True),
+}
+
+
+@pytest.mark.parametrize("what", AT_IMPORT)
+def test_what_acts_at_import_is_a_difference(what: str) -> None:
+    text, same = AT_IMPORT[what]
+    assert (walk(f"{renamed()}\n\n{text}\n").unlike == []) == same
+
+
+def test_what_acts_in_a_file_that_is_only_imported_is_a_difference() -> None:
+    code = CodeBase({"modeling_merganser.py": f"from . import patches\n{renamed()}", "patches.py": "F.silu = F.gelu\n"})
+    found = walked(CodeBase({FILE: LIBRARY}), code, "MerganserModel")
+    assert [(item.file, item.line) for item in found.unlike] == [("patches.py", 1)]
+
+
+def test_a_function_of_another_model_is_not_the_originals() -> None:
+    start = renamed().index("def turn(x)")
+    text = renamed()[:start] + renamed()[renamed().index("class MerganserBlock") :].replace("turn(", "rotate(")
+    for folder in ("node", "cohere"):
+        line = f"from transformers.models.{folder}.modeling_{folder} import rotate\n"
+        assert (walk(line + text).unlike == []) == (folder == "node")
+
+
 def test_a_method_of_tensors_is_no_name_that_a_copy_may_choose() -> None:
     library = LIBRARY.replace("F.silu(pixels)", "F.silu(pixels.sum(-1))").replace("self.post_init()", "self.sum = 1")
     text = renamed(library).replace("image.sum(-1)", "image.mean(-1)").replace("self.sum = 1", "self.mean = 1")
     assert walk(renamed(library), library=library).unlike == []
     assert walk(text, library=library).unlike != []
+
+
+def test_a_buffer_may_be_read_by_a_string() -> None:
+    assert "step" in Side.of(CodeBase({"a.py": "getattr(self, 'step')"})).read
 
 
 def test_a_buffer_that_is_read_is_a_difference() -> None:
@@ -193,6 +275,9 @@ SUBCLASSES = {
     "a part of a part": ("self.blocks[0].act = nn.ReLU()", "", False),
     "a hook": ("self.blocks[0].register_forward_hook(print)", "", False),
     "another forward": ("pass", "    def forward(self, pixels):\n        return pixels\n", False),
+    "a hook whose handle is kept": ("_ = self.blocks[0].register_forward_hook(print)", "", False),
+    "a value that is a method": ("pass", "    forward = print\n", False),
+    "a name for a size": ("size = config.hidden_size * 2", "", True),
     "a new method": ("pass", "    def encode(self, pixels):\n        return pixels\n", False),
 }
 
@@ -201,6 +286,25 @@ SUBCLASSES = {
 def test_a_subclass_is_the_original_unless_it_says_otherwise(what: str) -> None:
     added, method, same = SUBCLASSES[what]
     assert (walk(SUBCLASS.format(added=added, method=method)).unlike == []) == same
+
+
+def test_a_subclass_hands_its_own_config_on() -> None:
+    plain = SUBCLASS.format(added="pass", method="")
+    call = "        super().__init__(config)\n"
+    assert walk(plain).unlike == []
+    assert walk(plain.replace(call, call.replace("(config)", "(tweaked(config))"))).unlike != []
+    assert walk(plain.replace(call, f"        config = tweaked(config)\n{call}")).unlike != []
+
+
+def test_a_subclass_with_a_second_base_is_a_difference() -> None:
+    text = SUBCLASS.format(added="pass", method="").replace("(NodeModel):", "(Mixed, NodeModel):")
+    assert walk(f"class Mixed:\n    def forward(self, x):\n        return x\n{text}").unlike != []
+
+
+def test_a_subclass_replaces_no_buffer_that_the_original_reads() -> None:
+    library = LIBRARY.replace("F.silu(pixels)", "F.silu(pixels * self.step)")
+    text = SUBCLASS.format(added="self.register_buffer('step', torch.arange(4))", method="")
+    assert walk(text).unlike == [] and walk(text, library=library).unlike != []
 
 
 def test_a_difference_names_both_sides_and_the_line_in_the_repo() -> None:

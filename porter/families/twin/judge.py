@@ -67,7 +67,7 @@ def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Origina
     notes = notes.plus(more).plus(some)
     wrong = len({item.cls for item in walk.unlike})
     alike = 1 - wrong / max(1, len(walk.classes))
-    lost = frozenset(unread(walk.repo))
+    lost = frozenset(unread(walk))
     video = respelled(anchors.video, (anchors.placeholder, placeholder), reading, parts[0])
     goes = places(reading, walk, found, anchors, lost)
     confused = swapped(walk) if not reading.snapshot.tensors.tensors else None
@@ -126,10 +126,12 @@ def overridden(reading: ReadingLike, found: Original, read: tuple[str, ...]) -> 
     return tuple(_line(item, found) for item in left)[:SHOWN]
 
 
-def unread(side: Side) -> Iterator[str]:
-    for file in side.code.files():
+def unread(walk: Alike) -> Iterator[str]:
+    for file in walk.repo.code.files():
         for node in ast.walk(file.tree):
-            name = side.unread_buffer(node) if isinstance(node, ast.Expr) else None
+            name = (
+                walk.repo.unread_buffer(node) if isinstance(node, ast.Expr) and walk.unread(walk.repo, node) else None
+            )
             if name is not None:
                 yield name
 
