@@ -11,7 +11,7 @@ from typing import cast
 
 from porter.errors import WorkerError
 from porter.facts.reading import RepoReading
-from porter.jsontypes import JSON, JSONObject, objects
+from porter.jsontypes import JSON, JSONObject, items, objects
 from porter.process import REMOTE_CODE_LIMITS, WorkerSettings, run_worker
 from porter.proof.causes import TINY_TILE
 from porter.proof.compare import NEVER_PROVEN, Parity, Row, judge
@@ -162,21 +162,27 @@ class _Run:
             return Parity("error" if lost else "unproven", why, not_proven=not_proven)
         if failed:
             return Parity("failed", failed[0], not_proven=not_proven)
-        return self._compared(reference, reference.answer, engine_sets)
+        left_out = {str(name) for name in items(answer.get("left_out"))}
+        return self._compared(reference, reference.answer, engine_sets, left_out)
 
-    def _compared(self, reference: Reference, answer: JSONObject, engine: Mapping[str, JSONObject]) -> Parity:
+    def _compared(
+        self, reference: Reference, answer: JSONObject, engine: Mapping[str, JSONObject], lost: Collection[str]
+    ) -> Parity:
+        """`lost` are prompts with more images than the class takes: told, and compared by nobody."""
         pairs: list[JSON] = [
             {"set": item["name"], "reference": item["results"], "engine": engine[str(item["name"])]["results"]}
             for item in reference.sets()
         ]
-        asked: JSONObject = {"pairs": pairs, "prompts": [prompt["name"] for prompt in self.prompts]}
+        run = [prompt for prompt in self.prompts if prompt["name"] not in lost]
+        asked: JSONObject = {"pairs": pairs, "prompts": [prompt["name"] for prompt in run]}
         try:
             compared = run_worker("compare", asked, settings=self.settings)
         except WorkerError as error:
             return Parity("unproven", error.message, not_proven=(*NEVER_PROVEN, *self.model.notes))
         seeds = {str(item["name"]): self.options.seed + index for index, item in enumerate(reference.sets())}
         parts = {key: value for key, value in answer.items() if key != "sets"}
-        more = (*self.model.notes, *_unproven_parts(self.subject.reading, answer))
+        told = [f"{name}: the class takes fewer images a prompt" for name in sorted(lost)]
+        more = (*self.model.notes, *told, *_unproven_parts(self.subject.reading, answer))
         found = judge(
             [Row.from_json(row) for row in objects(compared.get("rows"))],
             seeds=seeds,
@@ -185,7 +191,7 @@ class _Run:
             places=objects(compared.get("places")),
             facts={**plain_facts(self.subject.reading.facts), TINY_TILE: self.model.tokens_per_tile},
         )
-        return replace(found, prompts=shown(self.prompts))
+        return replace(found, prompts=shown(run))
 
 
 def _unproven_parts(reading: RepoReading, answer: JSONObject) -> Iterable[str]:

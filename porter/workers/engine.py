@@ -114,7 +114,8 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
     probe.close()
     device, figures = describe(engine)
     engine.close()
-    return {"rungs": ladder.rungs, "device": device, "engine": figures, "sets": sets}
+    lost = sorted(engine.left_out)
+    return {"rungs": ladder.rungs, "device": device, "engine": figures, "sets": sets, "left_out": lost}
 
 
 def main() -> None:

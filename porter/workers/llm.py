@@ -25,6 +25,9 @@ class Engine:
         self.unresolved: Exception | None = None
         self.embeds: list[Any] = []
         self.figures: dict[str, Any] = {}
+        self.most_images = int(payload["max_images"])
+        """In one prompt, as the class says."""
+        self.left_out: set[str] = set()
         self.arrays: dict[str, Any] = {}
         self.watch = stages.Watch()
         self._lay_out()
@@ -114,12 +117,14 @@ class Engine:
         limits = dict(processor.info.allowed_mm_limits)
         if not limits.get("image"):
             raise RuntimeError(f"the processor takes no image: limits are {limits}")
+        self.most_images = int(limits["image"])
         made = placeholders.dummy_inputs(processor, config, {"image": 1})
         count = sum(item.length for item in made["mm_placeholders"]["image"])
         if count >= config.max_model_len:
             raise RuntimeError(f"the largest image takes {count} tokens, max_model_len is {config.max_model_len}")
         self.figures["largest_image_tokens"] = count
-        return f"{type(processor).__name__}, largest image {count} tokens, modalities {sorted(limits)}"
+        few = f", {self.most_images} image(s) a prompt" if self.most_images < self.payload["max_images"] else ""
+        return f"{type(processor).__name__}, largest image {count} tokens, modalities {sorted(limits)}{few}"
 
     def load(self, weights: str | None) -> str:
         from vllm import LLM
@@ -177,16 +182,20 @@ class Engine:
         import numpy as np
 
         start, count = time.monotonic(), 0
-        for prompt in prompts:
+        taken = [prompt for prompt in prompts if len(prompt["images"]) <= self.most_images]
+        lost = [prompt["name"] for prompt in prompts if prompt not in taken]
+        self.left_out |= set(lost)
+        for prompt in taken:
             arrays = self._one(prompt)
             if np.isnan(arrays["logprobs"]).any():
                 raise FloatingPointError(f"prompt {prompt['name']}: a logprob is not a number")
             count += len(arrays["tokens"])
             self.arrays.update({f"{prompt['name']}.{key}": value for key, value in arrays.items()})
-        names = ", ".join(prompt["name"] for prompt in prompts)
+        names = ", ".join(prompt["name"] for prompt in taken)
         seconds = time.monotonic() - start
         self.figures["tokens_per_second"] = round(count / seconds, 1)
-        return f"{count} tokens over {len(prompts)} prompts ({names}), {seconds:.1f} s"
+        more = f"; not run, as the class takes fewer images: {', '.join(lost)}" if lost else ""
+        return f"{count} tokens over {len(taken)} prompts ({names}), {seconds:.1f} s{more}"
 
     def _one(self, prompt: dict[str, Any]) -> dict[str, Any]:
         import numpy as np
