@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from porter.source.alike_effects import acting_at_import, acting_decorators, is_silent, shadowed
+from porter.source.alike_names import ATTRIBUTE, KEYWORD, STRING, Given, Renames, Used, config_key
 from porter.source.alike_parts import (
     OF_TENSORS,
     bound_in,
@@ -69,18 +70,6 @@ class Side:
 
 
 @dataclass(slots=True)
-class Renames:
-    """A one-to-one map from the library's names to the repo's."""
-
-    there: dict[str, str] = field(default_factory=dict)
-    back: dict[str, str] = field(default_factory=dict)
-
-    def fits(self, ours: str, theirs: str) -> bool:
-        """Takes the pair unless it contradicts an earlier one."""
-        return self.there.setdefault(ours, theirs) == theirs and self.back.setdefault(theirs, ours) == ours
-
-
-@dataclass(slots=True)
 class Scope:
     """The pair of functions that is walked: where they stand and how their locals pair."""
 
@@ -107,6 +96,9 @@ class Alike:
     done: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     replaced: dict[str, str] = field(default_factory=dict)
     """Library class to the part at which a subclass puts something in its place."""
+    configs: dict[str, Renames] = field(default_factory=dict)
+    """The renames of each config object's fields, whichever code reads them."""
+    given: Given = field(default_factory=Given)
     compare_classes: Callable[[Alike, Definition, Definition], None] = lambda walk, ours, theirs: None
     looked_up: Callable[[ast.Call], Definition | None] = lambda call: None
     """The class of the library that a call of an auto class ends in."""
@@ -137,6 +129,14 @@ class Alike:
             else:
                 scope = Scope("", ours.name, (ours.file, theirs.file), (frozenset(), frozenset()))
                 self.differs(scope, theirs.node, f"{ours.name} against {theirs.name}")
+        self.settle()
+
+    def settle(self) -> None:
+        """What only the whole walk can tell: names used otherwise than they are given, and what acts at import."""
+        for item in self.given.contradicted((self.library.own, self.repo.own)):
+            cls, function, file = item.where
+            why = f"{item.kind} {item.ours} against {item.theirs}"
+            self.unlike.append(Unlike(cls, function, file, getattr(item.node, "lineno", 0), why))
         for path, statement in acting_at_import(self.repo.code, sorted({file for file, _ in self.done.values()})):
             why = f"acts at import: {snippet(statement, SHOWN)}"
             self.unlike.append(Unlike("", "", path, getattr(statement, "lineno", 0), why))
@@ -175,6 +175,7 @@ class Alike:
             self.annotated(scope, mine, other)
             if not scope.locals.fits(mine.arg, other.arg):
                 return False
+            self.given.parameters.add((mine.arg, other.arg))
         return True
 
     def annotated(self, scope: Scope, ours: ast.arg, theirs: ast.arg) -> None:
@@ -287,7 +288,19 @@ class Alike:
         if renamed and {ours.attr, theirs.attr} & OF_TENSORS and not is_self(ours.value):
             return self.no(scope, ours, theirs)
         names = self.names.setdefault((scope.cls, snippet(ours.value, SHOWN)), Renames())
-        return names.fits(ours.attr, theirs.attr) or self.no(scope, ours, theirs)
+        return (names.fits(ours.attr, theirs.attr) and self.met(scope, ours, theirs)) or self.no(scope, ours, theirs)
+
+    def met(self, scope: Scope, ours: ast.Attribute, theirs: ast.Attribute) -> bool:
+        """Whether a config's attribute is called what other code calls it; of the rest the end of the walk tells."""
+        key = config_key(snippet(ours.value, SHOWN), scope.cls, self.types)
+        if key is None and not is_self(ours.value):
+            self.use(ATTRIBUTE, scope, (ours.attr, theirs.attr), theirs)
+            return True
+        self.given.attributes.add((ours.attr, theirs.attr))
+        return key is None or self.configs.setdefault(key, Renames()).fits(ours.attr, theirs.attr)
+
+    def use(self, kind: str, scope: Scope, names: tuple[str, str], theirs: ast.AST) -> None:
+        self.given.used.append(Used(kind, *names, (scope.cls, scope.function, scope.files[1]), theirs))
 
     def external(self, scope: Scope, node: ast.AST, side: int) -> str | None:
         """The dotted name of something outside of both code bases, such as torch.nn.Linear."""
@@ -313,7 +326,8 @@ class Alike:
             other = sorted(other, key=lambda item: order.index(item.arg))
         if len(mine) != len(other):
             return self.no(scope, ours, theirs)
-        return all(self.same_keyword(scope, left, right) for left, right in zip(mine, other, strict=True))
+        outside = self.external(scope, ours.func, 0) is not None
+        return all(self.same_keyword(scope, left, right, outside) for left, right in zip(mine, other, strict=True))
 
     def spelled_out(self, scope: Scope, ours: ast.Call, theirs: ast.Call) -> bool | None:
         """Whether the class that the library looks up by a config is what the repo names; None for other calls."""
@@ -327,16 +341,29 @@ class Alike:
         found = self.looked_up(ours)
         return (found is not None and self.pair(found, meant)) or self.no(scope, ours, theirs)
 
-    def same_keyword(self, scope: Scope, ours: ast.keyword, theirs: ast.keyword) -> bool:
-        own = ours.arg in self.library.own and theirs.arg in self.repo.own
-        return (ours.arg == theirs.arg or own or self.no(scope, ours, theirs)) and self.nodes(
-            scope, ours.value, theirs.value
-        )
+    def same_keyword(self, scope: Scope, ours: ast.keyword, theirs: ast.keyword, outside: bool) -> bool:
+        own = not outside and ours.arg in self.library.own and theirs.arg in self.repo.own
+        if ours.arg != theirs.arg and not own:
+            return self.no(scope, ours, theirs)
+        if not outside and ours.arg is not None and theirs.arg is not None:
+            self.use(KEYWORD, scope, (ours.arg, theirs.arg), theirs)
+        return self.nodes(scope, ours.value, theirs.value)
 
     def same_constant(self, scope: Scope, ours: ast.Constant, theirs: ast.Constant) -> bool:
         mine, other = ours.value, theirs.value
-        named = isinstance(mine, str) and mine in self.library.own and other in self.repo.own
-        return (type(mine) is type(other) and (mine == other or named)) or self.no(scope, ours, theirs)
+        if type(mine) is type(other) and mine == other:
+            return True
+        if not (isinstance(mine, str) and isinstance(other, str)):
+            return self.no(scope, ours, theirs)
+        self.use(STRING, scope, (mine, other), theirs)
+        return (mine in self.library.own and other in self.repo.own) or self.no(scope, ours, theirs)
+
+    def same_subscript(self, scope: Scope, ours: ast.Subscript, theirs: ast.Subscript) -> bool:
+        """Keys of a table of elsewhere, such as ACT2FN, are nobody's to choose."""
+        keys = [item.slice.value if isinstance(item.slice, ast.Constant) else None for item in (ours, theirs)]
+        if keys[0] != keys[1] and self.external(scope, ours.value, 0) is not None:
+            return self.no(scope, ours, theirs)
+        return self.fields(scope, ours, theirs)
 
     def same_annotated(self, scope: Scope, ours: ast.AnnAssign, theirs: ast.AnnAssign) -> bool:
         if ours.value is None or theirs.value is None:
@@ -355,6 +382,7 @@ _KINDS: Mapping[type, Callable[..., bool]] = {
     ast.Attribute: Alike.same_attribute,
     ast.Call: Alike.same_call,
     ast.Constant: Alike.same_constant,
+    ast.Subscript: Alike.same_subscript,
     ast.AnnAssign: Alike.same_annotated,
     ast.arg: Alike.same_inner,
     ast.FunctionDef: Alike.same_nested,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from porter.source.alike import Alike, Renames, Scope, Side, Unlike
+from porter.source.alike import Alike, Scope, Side, Unlike
 from porter.source.alike_effects import ACTING, acting_decorators, acts, outward
+from porter.source.alike_names import Renames
 from porter.source.alike_parts import is_original, same_external
 from porter.source.codebase import Definition, External, snippet
 

@@ -51,6 +51,19 @@ def test_the_port_sets_the_activation_of_the_repo(tmp_path: Path) -> None:
 
 
 @needs_vllm
+def test_a_layer_that_the_repo_calls_as_torch_does_is_its_own(tmp_path: Path) -> None:
+    write_repo(TWINS["ousel-copy"], tmp_path)
+    (code,) = tmp_path.glob("modeling_*.py")
+    said = code.read_text().replace("ACT2FN[config.bridge_act]", "GELU()")
+    own = "class GELU(nn.Module):\n    def forward(self, x):\n        return x * torch.sigmoid(1.702 * x)\n"
+    levels = []
+    for made in ("from torch.nn import GELU\n", own):
+        code.write_text(f"{said}\n\n{made}")
+        levels.append(decide(infer(snapshot_of(str(tmp_path), revision=None, offline=True)), tree()).level)
+    assert levels[0] == "inherit" and levels[1] != "inherit"
+
+
+@needs_vllm
 def test_an_activation_inside_of_blocks_is_not_answered(tmp_path: Path) -> None:
     write_repo(TWINS["skua-near"], tmp_path)
     verdict = decide(infer(snapshot_of(str(tmp_path), revision=None, offline=True)), tree())

@@ -230,6 +230,55 @@ def test_what_acts_in_a_file_that_is_only_imported_is_a_difference() -> None:
     assert [(item.file, item.line) for item in found.unlike] == [("patches.py", 1)]
 
 
+ASKED = """
+TABLE = {"gelu": 1, "relu": 2}
+
+
+def mix(q, k):
+    return q - k
+
+
+class NodeHead(nn.Module):
+    def __init__(self, config: NodeConfig):
+        super().__init__()
+        self.first = nn.Linear(config.hidden_size, 1)
+        self.block = NodeBlock(config)
+
+    def forward(self, x):
+        x = self.block.norm1(x)
+        y = getattr(self.block, "norm1")(x)
+        return F.interpolate(mix(q=x, k=y), mode="gelu")
+"""
+HEADED = LIBRARY.replace("F.silu(pixels)", "F.silu(self.head(pixels))") + ASKED
+HEADED = HEADED.replace("        self.post_init()", "        self.head = NodeHead(config)\n        self.post_init()")
+OTHERWISE = {
+    "a part of a part": ("self.block.before(x)", "self.block.after(x)"),
+    "a part by its name": ('getattr(self.block, "before")', 'getattr(self.block, "after")'),
+    "a field that other code reads under its name": ("nn.Linear(config.width, 1)", "nn.Linear(config.count, 1)"),
+    "a mode of torch": ('mode="gelu"', 'mode="relu"'),
+    "parameters with each other's names": ("def mix(q, k):\n    return q - k", "def mix(k, q):\n    return k - q"),
+    "a parameter under another new name": ("q=x, k=y", "k=x, q=y"),
+    "a key of the library's table": ('ACT2FN["gelu"]', 'ACT2FN["relu"]'),
+}
+
+
+def test_names_that_are_used_as_they_are_given_are_the_same() -> None:
+    assert walk(renamed(HEADED), library=HEADED).unlike == []
+
+
+@pytest.mark.parametrize("what", OTHERWISE)
+def test_a_name_used_otherwise_than_it_is_given_is_a_difference(what: str) -> None:
+    old, new = OTHERWISE[what]
+    assert old in renamed(HEADED)
+    assert walk(renamed(HEADED).replace(old, new), library=HEADED).unlike != []
+
+
+def test_keywords_follow_their_parameters() -> None:
+    text = renamed(HEADED).replace("def mix(q, k):\n    return q - k", "def mix(k, z):\n    return k - z")
+    assert walk(text.replace("q=x, k=y", "k=x, z=y"), library=HEADED).unlike == []
+    assert walk(text.replace("q=x, k=y", "z=x, k=y"), library=HEADED).unlike != []
+
+
 def test_a_function_of_another_model_is_not_the_originals() -> None:
     start = renamed().index("def turn(x)")
     text = renamed()[:start] + renamed()[renamed().index("class MerganserBlock") :].replace("turn(", "rotate(")

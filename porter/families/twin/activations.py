@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from porter.families.held import Held, children_of, held_by
 from porter.families.twin.weights import Modules
-from porter.source.alike import Unlike
-from porter.source.codebase import Definition
+from porter.source.alike import Side, Unlike
+from porter.source.codebase import Definition, External
 from porter.vllm_tree.classes import ClassReading
 from porter.vllm_tree.tree import Tree
 from porter.weights.mapper import NameRules
@@ -35,7 +35,7 @@ def settings(
     if item.layer is None:
         return ()
     name, ours, theirs = item.layer
-    code = activation(theirs)
+    code = activation(theirs) if _of_elsewhere(modules.walk.repo, item.file, theirs) else None
     if code is None or not (activation(ours) or _looked_up(ours)):
         return ()
     found: list[tuple[str, str]] = []
@@ -46,6 +46,18 @@ def settings(
             return ()
         found.append((own, code))
     return tuple(found)
+
+
+def _of_elsewhere(side: Side, file: str, node: ast.expr) -> bool:
+    """Whether a layer or table is torch's or transformers', none that the repo calls the same."""
+    root, _, rest = ast.unparse(node.value if isinstance(node, ast.Subscript) else _func(node)).partition(".")
+    meant = side.code.meaning(file, root)
+    dotted = f"{meant.dotted}.{rest}" if isinstance(meant, External) else ""
+    return dotted.startswith(("torch.nn.", "transformers.activations."))
+
+
+def _func(node: ast.expr) -> ast.expr:
+    return node.func if isinstance(node, ast.Call) else node
 
 
 def activation(node: ast.expr) -> str | None:
