@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from porter.source.alike import Alike, Scope, Side, Unlike
-from porter.source.alike_effects import ACTING, acting_decorators, acts, outward
+from porter.source.alike_effects import ACTING, acting_decorators, acts, outward_of
 from porter.source.alike_names import Renames
 from porter.source.alike_parts import is_original, same_external
 from porter.source.codebase import Definition, External, snippet
@@ -23,6 +23,8 @@ UNHEARD = frozenset(
 """Methods that no number of a forward pass depends on."""
 ASKED = frozenset(["get_input_embeddings", "get_output_embeddings", "get_decoder", "get_encoder", "tie_weights"])
 """Those of them that models do call: unheard only where they hand on what they are asked for."""
+STATED = frozenset(["config_class", "base_model_prefix", "main_input_name", "config", "model_type"])
+"""Values of a class body that say what it is, and reach no number."""
 CONFIGS = ("PreTrainedConfig", "PretrainedConfig")
 
 
@@ -86,10 +88,21 @@ def declared(walk: Alike, ours: Definition, theirs: Definition) -> None:
     for owner in (theirs, *_own_bases(walk.repo, theirs)):
         for name, method in methods_of(owner).items():
             if name in UNHEARD or (name == "__init__" and is_config(walk.library, ours)):
-                found += outward(method)
+                found += outward_of(walk.repo.code, owner.file, method)
+    if not is_config(walk.library, ours):
+        found += _otherwise(walk, ours, theirs)
     for item in found[:1]:
         why = f"{theirs.name} has {snippet(item)}"
         walk.unlike.append(Unlike(ours.name, "", theirs.file, getattr(theirs.node, "lineno", 0), why))
+
+
+def _otherwise(walk: Alike, ours: Definition, theirs: Definition) -> Iterator[ast.expr]:
+    """Values of a class body that code of the original reads, and that are other ones in the repo's."""
+    native = values_of(ours)
+    for name, value in values_of(theirs).items():
+        read = name in walk.library.read and name not in STATED
+        if read and (name not in native or ast.unparse(native[name]) != ast.unparse(value)):
+            yield value
 
 
 def values_of(cls: Definition) -> dict[str, ast.expr]:

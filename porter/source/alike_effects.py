@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Container, Iterable, Iterator
 
-from porter.source.codebase import CodeBase, Definition, External, ModuleFile, SourceFile, snippet
+from porter.source.codebase import CodeBase, Definition, External, SourceFile, snippet
 
 ACTING = frozenset(["setattr", "delattr", "exec", "eval", "globals", "vars", "locals", "__import__", "property"])
 CHANGING = frozenset(
@@ -112,6 +112,19 @@ def outward(function: ast.FunctionDef) -> Iterator[ast.AST]:
             yield node
 
 
+def outward_of(code: CodeBase, path: str, function: ast.FunctionDef) -> Iterator[ast.AST]:
+    """What a function does outward, or a function of the same code that it calls."""
+    waiting, seen = [(path, function)], set[str]()
+    while waiting:
+        file, item = waiting.pop()
+        yield from outward(item)
+        for node in ast.walk(item):
+            meant = code.meaning(file, node.id) if isinstance(node, ast.Name) else None
+            if isinstance(meant, Definition) and isinstance(meant.node, ast.FunctionDef) and meant.name not in seen:
+                seen.add(meant.name)
+                waiting.append((meant.file, meant.node))
+
+
 def _acted_on(node: ast.AST) -> ast.AST | None:
     if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, (ast.Store, ast.Del)):
         return _root(node)
@@ -132,8 +145,15 @@ def acting_at_import(code: CodeBase, roots: Iterable[str]) -> Iterator[tuple[str
     for file in _reached(code, roots):
         own = frozenset(file.definitions)
         for statement in _flat(file.tree.body):
-            if not _declares(statement, own):
+            if not _declares(statement, own) or _unseen_star(code, file.path, statement):
                 yield file.path, statement
+
+
+def _unseen_star(code: CodeBase, path: str, statement: ast.stmt) -> bool:
+    """All names of a module that cannot be read: any name of the file may be one of them."""
+    if not isinstance(statement, ast.ImportFrom) or all(alias.name != "*" for alias in statement.names):
+        return False
+    return code.resolve_module(path, "." * statement.level + (statement.module or "")) is None
 
 
 def _reached(code: CodeBase, roots: Iterable[str]) -> Iterator[SourceFile]:
@@ -145,13 +165,20 @@ def _reached(code: CodeBase, roots: Iterable[str]) -> Iterator[SourceFile]:
         if file is None:
             continue
         yield file
-        for name, (module, _) in file.imports.items():
-            found = code.meaning(path, name)
-            inner = (
-                found.file if isinstance(found, Definition) else found.path if isinstance(found, ModuleFile) else None
-            )
-            waiting.extend(item for item in (code.resolve_module(path, module), inner) if item is not None)
-        waiting.extend(item for module in file.stars if (item := code.resolve_module(path, module)) is not None)
+        waiting.extend(
+            item for module in _modules(file.tree) if (item := code.resolve_module(path, module)) is not None
+        )
+
+
+def _modules(tree: ast.Module) -> Iterator[str]:
+    """The modules that a file imports anywhere, as it spells them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield module
+            yield from (f"{module}{'' if module.endswith('.') else '.'}{alias.name}" for alias in node.names)
 
 
 def _flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:

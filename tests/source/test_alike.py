@@ -213,6 +213,7 @@ AT_IMPORT = {
     "a call of its own": ("patched = turn(1)", False),
     "another attention": ("ALL_ATTENTION_FUNCTIONS.register('sdpa', turn)", False),
     "names made known": ("AutoConfig.register('merganser', MerganserConfig)", True),
+    "all names of elsewhere": ("from other import *", False),
     "a script": ("if __name__ == '__main__':\n    F.silu = F.gelu", True),
     "constants": ("SIZES = {'a': (1, 2)}\nLIMIT: int = max(1, 2)\n__all__ = ['MerganserModel']", True),
 }
@@ -224,10 +225,24 @@ def test_what_acts_at_import_is_a_difference(what: str) -> None:
     assert (walk(f"{renamed()}\n\n{text}\n").unlike == []) == same
 
 
-def test_what_acts_in_a_file_that_is_only_imported_is_a_difference() -> None:
-    code = CodeBase({"modeling_merganser.py": f"from . import patches\n{renamed()}", "patches.py": "F.silu = F.gelu\n"})
+@pytest.mark.parametrize("line", ["from . import patches\n", "import patches\n", "def load():\n    import patches\n"])
+def test_what_acts_in_a_file_that_is_only_imported_is_a_difference(line: str) -> None:
+    code = CodeBase({"modeling_merganser.py": line + renamed(), "patches.py": "F.silu = F.gelu\n"})
     found = walked(CodeBase({FILE: LIBRARY}), code, "MerganserModel")
     assert [(item.file, item.line) for item in found.unlike] == [("patches.py", 1)]
+
+
+@pytest.mark.parametrize(("body", "same"), [("F.silu = F.gelu", False), ("return {'a': 1}", True)])
+def test_a_function_that_a_config_calls_is_looked_at(body: str, same: bool) -> None:
+    text = renamed().replace(CONFIG, f"{CONFIG}\n    def __init__(self, **kwargs):\n        patch()\n\n")
+    assert (walk(f"{text}\n\ndef patch():\n    {body}\n").unlike == []) == same
+
+
+def test_a_value_of_a_class_body_that_is_read_is_compared() -> None:
+    library = LIBRARY.replace("class NodeBlock(nn.Module):\n", "class NodeBlock(nn.Module):\n    factor = 2\n\n")
+    library = library.replace("self.act(self.fc", "self.factor * self.act(self.fc")
+    assert walk(renamed(library), library=library).unlike == []
+    assert walk(renamed(library).replace("factor = 2", "factor = 4"), library=library).unlike != []
 
 
 ASKED = """
