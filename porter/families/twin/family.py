@@ -85,6 +85,7 @@ class Twin:
             placeholder=judged.placeholder,
             video_placeholder=judged.video,
             settings=(*gap.settings, *judged.settings),
+            largest=gap.largest,
             rules=with_drops(_rules(judged, rules, reading), judged.unread, reading),
         )
 
@@ -181,7 +182,11 @@ def _model(spec: TwinSpec, relative: bool) -> dict[str, Any]:
         imports.plain.add("torch.nn as nn")
     if dummy:
         imports.add("collections.abc", "Mapping")
-    if dummy or not spec.base.registered:
+    if spec.largest is not None:
+        imports.model(*spec.largest)
+        imports.add("vllm.multimodal.parse", "ImageSize")
+    registers = bool(dummy or spec.largest or not spec.base.registered)
+    if registers:
         imports.add("vllm.multimodal", "MULTIMODAL_REGISTRY")
         imports.model(spec.base.trio.module, spec.base.trio.info, spec.base.trio.processor, spec.base.trio.dummy)
     return {
@@ -191,6 +196,8 @@ def _model(spec: TwinSpec, relative: bool) -> dict[str, Any]:
         "placeholder": spec.placeholder if placeholder else None,
         "video": spec.video_placeholder if spec.video_placeholder != spec.base.video else None,
         "dummy": spec.names.cls("DummyInputsBuilder") if dummy else None,
+        "info": spec.names.cls("ProcessingInfo") if spec.largest else spec.base.trio.info,
+        "registers": registers,
         "bare": not (spec.rules or placeholder or spec.settings),
     }
 

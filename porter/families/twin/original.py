@@ -44,10 +44,13 @@ class Gap:
 
     given: Mapping[str, JSON] = field(default_factory=dict)
     settings: tuple[tuple[str, str], ...] = ()
+    largest: tuple[str, str] | None = None
+    """(module, class) of the tree whose processing info finds the largest image where this one's has it fixed."""
 
 
 NORM_EPS = (("multi_modal_projector.norm.variance_epsilon", "self.config.text_config.rms_norm_eps"),)
 GAPS: Mapping[str, Gap] = {
+    "llava_onevision": Gap(largest=("llava_next", "LlavaNextProcessingInfo")),
     "mistral3": Gap(settings=NORM_EPS),
     "lightonocr": Gap(
         {"vision_feature_layer": -1, "projector_hidden_act": "gelu", "multimodal_projector_bias": False}, NORM_EPS

@@ -61,6 +61,8 @@ class TwinSpec:
     video_placeholder: str = ""
     settings: tuple[tuple[str, str], ...] = ()
     """(attribute of the port, expression) of values that the tree's class has otherwise."""
+    largest: tuple[str, str] | None = None
+    """(module, class) of the tree that finds the largest image."""
     rules: NameRules = field(default_factory=NameRules)
     tokens_per_tile: int | None = None
     video: bool = False
