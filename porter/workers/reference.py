@@ -17,7 +17,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from porter_worker import chatting, draw, images, preprocess, runtime, shims, stages, tilings
+from porter_worker import chatting, draw, images, own_features, preprocess, runtime, shims, stages, tilings
 from porter_worker.placeholders import NUMBER
 from porter_worker.said import line_of
 
@@ -25,7 +25,6 @@ CLASS_KEYS = ("AutoModelForImageTextToText", "AutoModelForVision2Seq", "AutoMode
 THREADS = 2
 """At most: the model is tiny."""
 ODD, REWRITTEN = "odd aspect", "rewritten from facts"
-NOT_FEATURES = ("forward", "generate", "chat", "batch_chat", "prepare_inputs_for_generation")
 
 
 def model_class(folder: Path, config_doc: dict[str, Any], native: bool) -> Any:
@@ -265,9 +264,9 @@ class Reference:
         """(rows, width) image features from a method of the repo's code that takes pixel values; None without one."""
         width = self.width()
         for module in self.model.modules():
-            for method in _feature_methods(module, inputs.tensors):
+            for method in own_features.feature_methods(module, inputs.tensors):
                 try:
-                    made = _as_rows(_call_by_name(method, inputs.tensors), width)
+                    made = own_features.as_rows(own_features.call_by_name(method, inputs.tensors), width)
                 except Exception as error:
                     self.notes.append(f"{method.__qualname__}: {line_of(error)}")
                     continue
@@ -313,46 +312,10 @@ class Reference:
         arrays = {"ids": ids[0].numpy(), "tokens": tokens, "logprobs": logprobs.numpy()}
         features = self.features(inputs) if pictures else None
         if features is None and pictures and seen:
-            features = _as_rows(seen[0], self.width())
+            features = own_features.as_rows(seen[0], self.width())
         if features is not None:
             arrays["embeds"] = features.float().numpy()
         return arrays
-
-
-def _feature_methods(module: Any, given: dict[str, Any]) -> list[Any]:
-    """Bound methods of a module that take pixel values first and need nothing that was not `given`."""
-    found = []
-    for name, function in inspect.getmembers(type(module), inspect.isfunction):
-        if name.startswith("_") or name in NOT_FEATURES or function.__module__.startswith("torch"):
-            continue
-        parameters = list(inspect.signature(function).parameters.values())[1:]
-        named = [p for p in parameters[1:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        needed = [p for p in named if p.default is p.empty and p.name not in given]
-        if parameters and preprocess.takes_pixels(parameters[0].name) and not needed:
-            found.append(getattr(module, name))
-    return found
-
-
-def _call_by_name(method: Any, tensors: dict[str, Any]) -> Any:
-    names = list(inspect.signature(method).parameters)
-    more = {name: tensors[name] for name in names[1:] if name in tensors}
-    return method(tensors["pixel_values"], **more)
-
-
-def _as_rows(made: Any, width: int) -> Any:
-    """(rows, width) out of a tensor, a list of tensors or a model output; None when it is something else."""
-    import torch
-
-    deeper = getattr(made, "deepstack_features", None)
-    for name in ("pooler_output", "last_hidden_state"):
-        if hasattr(made, name) and getattr(made, name) is not None:
-            made = getattr(made, name)
-    if isinstance(made, (list, tuple)) and made and all(isinstance(item, torch.Tensor) for item in made):
-        made = torch.cat([item.reshape(-1, item.shape[-1]) for item in made])
-    if not isinstance(made, torch.Tensor) or made.shape[-1] != width:
-        return None
-    # What lower layers of the tower add later on is part of an image's embedding in vLLM: side by side.
-    return torch.cat([made.reshape(-1, width), *(_as_rows(item, width) for item in deeper or ())], dim=-1)
 
 
 def run_set(reference: Reference, payload: dict[str, Any], chosen: dict[str, Any]) -> dict[str, str]:
