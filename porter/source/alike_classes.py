@@ -9,7 +9,7 @@ from porter.source.alike import Alike, Scope, Side, Unlike
 from porter.source.alike_effects import ACTING, acting_decorators, acts, outward_of
 from porter.source.alike_names import Renames
 from porter.source.alike_parts import is_original, same_external
-from porter.source.codebase import Definition, External, snippet
+from porter.source.codebase import CodeBase, Definition, External, snippet
 
 UNHEARD = frozenset(
     [
@@ -148,13 +148,17 @@ def is_config(side: Side, cls: Definition) -> bool:
 
 
 def subclassed(side: Side, cls: Definition) -> str | None:
-    """The class of transformers that a class of the repo inherits from, by its name."""
+    """The class of transformers that a class of the repo inherits from, by its name; the first of several."""
+    return next(transformers_bases(side.code, cls), None)
+
+
+def transformers_bases(code: CodeBase, cls: Definition) -> Iterator[str]:
+    """The classes of transformers that a class names as its bases."""
     assert isinstance(cls.node, ast.ClassDef)
     for base in cls.node.bases:
-        found = side.code.meaning(cls.file, base.id) if isinstance(base, ast.Name) else None
+        found = code.meaning(cls.file, base.id) if isinstance(base, ast.Name) else None
         if isinstance(found, External) and found.dotted.startswith("transformers."):
-            return found.name
-    return None
+            yield found.name
 
 
 def _bases(walk: Alike, ours: Definition, theirs: Definition) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from porter.facts.images import PROCESSOR_KEYS
 from porter.families.base import ReadingLike
 from porter.families.internvl.judgement import Notes, blocked, differs
 from porter.families.internvl.towers import TowerAnchor
@@ -14,7 +15,6 @@ from porter.families.llava.kinds import Kind
 from porter.jsontypes import JSON, JSONObject
 
 FILES = ("preprocessor_config.json", "processor_config.json")
-KEYS = ("AutoImageProcessor", "AutoProcessor", "AutoFeatureExtractor")
 ENDINGS = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor")
 NEWLINE = "image_newline"
 ANYRES = (PINPOINTS, NEWLINE)
@@ -54,7 +54,7 @@ def _problem(reading: ReadingLike, kind: Kind, library: Library) -> str | None:
     anyres = _anyres(reading, kind)
     if anyres:
         return anyres
-    own = [entry.key for entry in snapshot.auto_map if entry.key in KEYS]
+    own = [entry.key for entry in snapshot.auto_map if entry.key in PROCESSOR_KEYS]
     if own:
         return f"the repo brings its own {own[0]}"
     code = [item for item in reading.facts["resize_scheme"].evidence if item.file.endswith(".py")]

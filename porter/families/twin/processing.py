@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from porter.facts.images import PROCESSOR_KEYS
 from porter.families.base import ReadingLike
 from porter.families.internvl.judgement import Notes, blocked, differs
 from porter.families.twin.anchors import Trio, TwinAnchors
 from porter.families.twin.original import Original
 
 FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
-KEYS = ("AutoProcessor", "AutoImageProcessor", "AutoFeatureExtractor")
 
 
 def judge_processing(reading: ReadingLike, anchors: TwinAnchors, found: Original) -> tuple[Trio | None, Notes]:
     """The tree's trio that takes the processor which the repo's own files lead to; blocked without one."""
-    own = [entry for entry in reading.snapshot.auto_map if entry.key in KEYS]
+    own = [entry for entry in reading.snapshot.auto_map if entry.key in PROCESSOR_KEYS]
     if own:
         return None, blocked("processor", f"the repo brings its own {own[0].key} ({own[0].file})")
     named = [reading.snapshot.json.get(file, {}).get("processor_class") for file in FILES]
