@@ -152,6 +152,16 @@ def subclassed(side: Side, cls: Definition) -> str | None:
     return next(transformers_bases(side.code, cls), None)
 
 
+def lineage(code: CodeBase, cls: Definition, depth: int = 6) -> Iterator[Definition]:
+    """A class and those of the same code that it inherits from."""
+    yield cls
+    assert isinstance(cls.node, ast.ClassDef)
+    for base in cls.node.bases if depth else ():
+        meant = code.meaning(cls.file, base.id) if isinstance(base, ast.Name) else None
+        if isinstance(meant, Definition) and isinstance(meant.node, ast.ClassDef):
+            yield from lineage(code, meant, depth - 1)
+
+
 def transformers_bases(code: CodeBase, cls: Definition) -> Iterator[str]:
     """The classes of transformers that a class names as its bases."""
     assert isinstance(cls.node, ast.ClassDef)

@@ -10,7 +10,7 @@ from porter.families.library import Library
 from porter.families.twin.original import Original
 from porter.jsontypes import JSON, JSONObject
 from porter.source.alike import Alike, Side
-from porter.source.alike_classes import methods_of
+from porter.source.alike_classes import lineage, methods_of
 from porter.source.codebase import Definition
 from porter.source.values import Instance, LibraryConfig, Val, is_plain, plain
 
@@ -145,17 +145,18 @@ def class_values(cls: Definition) -> dict[str, ast.expr | None]:
     return found
 
 
-def fields(side: Side, cls: Definition, depth: int = 4) -> dict[str, ast.expr | None]:
+def fields(side: Side, cls: Definition) -> dict[str, ast.expr | None]:
     """Fields of a config class with their defaults: annotated names, parameters of `__init__`, those of its bases."""
-    assert isinstance(cls.node, ast.ClassDef)
     found: dict[str, ast.expr | None] = {}
-    for base in cls.node.bases if depth else ():
-        meant = side.code.meaning(cls.file, base.id) if isinstance(base, ast.Name) else None
-        if isinstance(meant, Definition) and isinstance(meant.node, ast.ClassDef):
-            found.update(fields(side, meant, depth - 1))
-    for item in cls.node.body:
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            found[item.target.id] = item.value
+    for item in reversed([*lineage(side.code, cls)]):
+        found.update(_own_fields(item))
+    return found
+
+
+def _own_fields(cls: Definition) -> dict[str, ast.expr | None]:
+    assert isinstance(cls.node, ast.ClassDef)
+    annotated = [item for item in cls.node.body if isinstance(item, ast.AnnAssign)]
+    found = {item.target.id: item.value for item in annotated if isinstance(item.target, ast.Name)}
     init = methods_of(cls).get("__init__")
     if init is not None:
         plain = init.args.args[1:]

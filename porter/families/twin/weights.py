@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Union
 
 from porter.source.alike import Alike
-from porter.source.alike_classes import methods_of
+from porter.source.alike_classes import lineage, methods_of
 from porter.source.codebase import Definition, External
 from porter.weights.mapper import NameRules
 
@@ -30,7 +30,7 @@ class Modules:
         """Attribute to the class of what stands there."""
         if cls.name not in self.known:
             self.known[cls.name] = {}
-            for item in lineage(self.walk, cls):
+            for item in lineage(self.walk.library.code, cls):
                 init = methods_of(item).get("__init__")
                 for name, value in _assigned(init) if init is not None else ():
                     self.known[cls.name].setdefault(name, self._class(item, value))
@@ -38,7 +38,11 @@ class Modules:
 
     def listed(self, cls: Definition) -> frozenset[str]:
         """The attributes at which lists of modules stand."""
-        made = (_assigned(init) for item in lineage(self.walk, cls) if (init := methods_of(item).get("__init__")))
+        made = (
+            _assigned(init)
+            for item in lineage(self.walk.library.code, cls)
+            if (init := methods_of(item).get("__init__"))
+        )
         return frozenset(name for pairs in made for name, value in pairs if _is_list(value))
 
     def _class(self, owner: Definition, value: ast.expr) -> Part:
@@ -76,7 +80,7 @@ class Modules:
     def theirs(self, cls: Definition) -> dict[str, str]:
         """The repo's attribute names by class, as the original's."""
         found: dict[str, str] = {}
-        for item in lineage(self.walk, cls):
+        for item in lineage(self.walk.library.code, cls):
             names = self.walk.names.get((item.name, "self"))
             for other, mine in (names.back if names is not None else {}).items():
                 found.setdefault(other, mine)
@@ -85,16 +89,6 @@ class Modules:
 
 def _is_list(value: ast.expr) -> bool:
     return isinstance(value, ast.Call) and ast.unparse(value.func).rpartition(".")[2] in LISTS
-
-
-def lineage(walk: Alike, cls: Definition, depth: int = 6) -> Iterator[Definition]:
-    """A class of the original and those of its files that it inherits from."""
-    yield cls
-    assert isinstance(cls.node, ast.ClassDef)
-    for base in cls.node.bases if depth else ():
-        meant = walk.library.code.meaning(cls.file, base.id) if isinstance(base, ast.Name) else None
-        if isinstance(meant, Definition) and isinstance(meant.node, ast.ClassDef):
-            yield from lineage(walk, meant, depth - 1)
 
 
 def _assigned(init: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
