@@ -21,6 +21,7 @@ from porter.source.alike_parts import (
     same_external,
     set_on_self,
 )
+from porter.source.alike_replaced import Made, own_part
 from porter.source.codebase import CodeBase, Definition, External, Meaning, ModuleFile, snippet
 
 MOST_PAIRS = 4000
@@ -99,6 +100,10 @@ class Alike:
     configs: dict[str, Renames] = field(default_factory=dict)
     """The renames of each config object's fields, whichever code reads them."""
     given: Given = field(default_factory=Given)
+    apart: frozenset[str] = frozenset()
+    """Library classes that are read by themselves, and taken here as whatever the repo has in their place."""
+    made: dict[str, list[Made]] = field(default_factory=dict)
+    """What the repo makes where the library makes an object of such a class."""
     compare_classes: Callable[[Alike, Definition, Definition], None] = lambda walk, ours, theirs: None
     looked_up: Callable[[ast.Call], Definition | None] = lambda call: None
     """The class of the library that a call of an auto class ends in."""
@@ -192,6 +197,8 @@ class Alike:
     def bodies(self, scope: Scope, ours: list[ast.stmt], theirs: list[ast.stmt], where: ast.AST) -> bool:
         mine, others = self.telling(ours, self.library), self.telling(theirs, self.repo)
         for left, right in zip(mine, others, strict=False):
+            if own_part(self, scope, left, right):
+                continue
             if not self.nodes(scope, left, right) and not self.one_layer(left, right):
                 return False
         if len(mine) != len(others):

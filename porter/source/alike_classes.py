@@ -9,6 +9,7 @@ from porter.source.alike import Alike, Scope, Side, Unlike
 from porter.source.alike_effects import ACTING, acting_decorators, acts, outward_of
 from porter.source.alike_names import Renames
 from porter.source.alike_parts import is_original, same_external
+from porter.source.alike_replaced import Made, set_apart
 from porter.source.codebase import CodeBase, Definition, External, snippet
 
 UNHEARD = frozenset(
@@ -35,6 +36,8 @@ def start(library: Side, repo: Side) -> Alike:
 def compare_classes(walk: Alike, ours: Definition, theirs: Definition) -> None:
     """A pair of classes. Of config classes only methods are compared: their fields are values, not operations."""
     assert isinstance(ours.node, ast.ClassDef) and isinstance(theirs.node, ast.ClassDef)
+    if ours.name in walk.apart:
+        return
     declared(walk, ours, theirs)
     if is_config(walk.library, ours):
         _config_methods(walk, ours, theirs)
@@ -288,6 +291,8 @@ def _added(walk: Alike, ours: Definition, theirs: Definition, method: ast.Functi
             _unlike(walk, ours, theirs, "__init__", f"added: {snippet(statement)}")
             continue
         cls, native = given
+        if set_apart(walk, Made(ours.name, theirs.file, value), cls, native):
+            continue
         bound = (frozenset(["self", "config"]), given_names)
         scope = Scope(cls.name, "__init__", (cls.file, theirs.file), bound, part=target[-1] if target else "")
         walk.nodes(scope, native, value)

@@ -56,7 +56,7 @@ def part_maps(
     maps = [root]
     for name, cls in sub_configs(walk.library, found.config).items():
         key = root.renames.get(name, name)
-        inner = _attributes(held).get(name)
+        inner = attributes(held).get(name)
         prefix = _prefix(inner)
         if prefix is not None and key not in document:
             key = prefix
@@ -80,7 +80,7 @@ def _checked(part: PartMap, held: object, document: JSONObject, walk: Alike, cls
     forced: dict[str, JSON] = {}
     unseen: list[str] = []
     for name in fields(walk.library, cls):
-        value = _attributes(held).get(name)
+        value = attributes(held).get(name)
         key = part.renames.get(name, name)
         if value is None or name in NO_FIELDS or isinstance(value.value, (LibraryConfig, Instance, dict)):
             continue
@@ -97,7 +97,7 @@ def _sets(value: Val) -> bool:
     return any(item.file.endswith(".py") and not item.file.startswith("transformers/") for item in value.src)
 
 
-def _attributes(held: object) -> Mapping[str, Val]:
+def attributes(held: object) -> Mapping[str, Val]:
     if isinstance(held, Instance):
         return held.attrs
     return held.values if isinstance(held, LibraryConfig) else {}
@@ -106,7 +106,7 @@ def _attributes(held: object) -> Mapping[str, Val]:
 def followed(held: object, prefix: str) -> dict[str, str]:
     """Attribute to the key of config.json right behind `prefix` that its value was seen to come from."""
     found: dict[str, str] = {}
-    for name, value in _attributes(held).items():
+    for name, value in attributes(held).items():
         places = [item.where for item in value.src if item.file == "config.json" and item.where.startswith(prefix)]
         keys = [place.removeprefix(prefix) for place in places]
         if len(keys) == 1 and keys[0] and "." not in keys[0]:
@@ -116,7 +116,7 @@ def followed(held: object, prefix: str) -> dict[str, str]:
 
 def _prefix(part: Val | None) -> str | None:
     """The key of config.json under which the values of a part stand."""
-    places = [item.where for value in _attributes(part.value).values() for item in value.src] if part else []
+    places = [item.where for value in attributes(part.value).values() for item in value.src] if part else []
     heads = {place.partition(".")[0] for place in places if "." in place}
     return heads.pop() if len(heads) == 1 else None
 
@@ -187,8 +187,8 @@ def _map(name: str, key: str, model_type: str | None, pair: Pair, walk: Alike, d
     given: dict[str, JSON] = {}
     for attribute, default in ours.items():
         stated = renames.get(attribute, attribute)
-        said, value = _literal(theirs.get(stated))
-        usual, native = _literal(default)
+        said, value = literal(theirs.get(stated))
+        usual, native = literal(default)
         if stated not in document and said and usual and value != native and attribute not in NO_FIELDS:
             given[attribute] = value
     return PartMap(name, key, model_type, renames, given)
@@ -204,7 +204,7 @@ def respelled_keys(library: Library, config: str, document: JSONObject) -> dict[
     return {}
 
 
-def _literal(node: ast.expr | None) -> tuple[bool, JSON]:
+def literal(node: ast.expr | None) -> tuple[bool, JSON]:
     """(whether it is a plain value, the value)."""
     try:
         return (True, ast.literal_eval(node)) if node is not None else (False, None)
@@ -259,5 +259,5 @@ def _said(walk: Alike, pair: Pair) -> dict[str, str]:
 
 
 def _aliases(cls: Definition) -> dict[str, str]:
-    said, value = _literal(class_values(cls).get("attribute_map"))
+    said, value = literal(class_values(cls).get("attribute_map"))
     return {str(mine): str(other) for mine, other in value.items()} if said and isinstance(value, dict) else {}

@@ -16,11 +16,13 @@ from porter.families.twin.judge import Judgement, judge
 from porter.families.twin.original import GAPS, ORIGINALS, Gap, Original, original, resembles
 from porter.families.twin.spec import TwinBase, TwinPart, TwinSpec
 from porter.families.twin.weights import misplaced
+from porter.families.twin.writing import add_imports, written
 from porter.planning import layout
 from porter.planning.model_file import Imports, mapper
 from porter.planning.names import names_for
 from porter.planning.render import render_python
 from porter.planning.spec import Prompt, Spec
+from porter.source.symbols import CONFIG
 from porter.vllm_tree.tree import Tree
 from porter.weights.infer import rules_from
 from porter.weights.mapper import NameRules
@@ -85,6 +87,7 @@ class Twin:
             placeholder=judged.placeholder,
             video_placeholder=judged.video,
             settings=(*gap.settings, *judged.settings),
+            modules=judged.modules,
             largest=gap.largest,
             rules=with_drops(_rules(judged, rules, reading), judged.unread, reading),
         )
@@ -176,8 +179,9 @@ def _model(spec: TwinSpec, relative: bool) -> dict[str, Any]:
         imports.model("utils", "WeightsMapper")
     if spec.rules.regex:
         imports.plain.add("re")
-    if spec.settings:
+    if spec.settings or spec.modules:
         imports.add("vllm.config", "VllmConfig")
+    add_imports(imports, spec.modules, spec.base.config)
     if any(value.startswith("nn.") for _, value in spec.settings):
         imports.plain.add("torch.nn as nn")
     if dummy:
@@ -198,7 +202,9 @@ def _model(spec: TwinSpec, relative: bool) -> dict[str, Any]:
         "dummy": spec.names.cls("DummyInputsBuilder") if dummy else None,
         "info": spec.names.cls("ProcessingInfo") if spec.largest else spec.base.trio.info,
         "registers": registers,
-        "bare": not (spec.rules or placeholder or spec.settings),
+        "bare": not (spec.rules or placeholder or spec.settings or spec.modules),
+        "modules": [written(item, spec.names.cls(item.role)) for item in spec.modules],
+        "reads_config": any(not item.role and CONFIG in item.text for item in spec.modules),
     }
 
 

@@ -14,6 +14,8 @@ from porter.families.internvl.judgement import Notes, blocked, differs
 from porter.families.twin.activations import settings
 from porter.families.twin.anchors import Trio, TwinAnchors
 from porter.families.twin.configs import PartMap, model_type_of, part_maps, sub_configs
+from porter.families.twin.connectors import OwnModule, candidates, own_modules
+from porter.families.twin.naming import Naming
 from porter.families.twin.original import Original
 from porter.families.twin.processing import judge_processing
 from porter.families.twin.weights import Modules, swapped
@@ -21,6 +23,7 @@ from porter.hub.snapshot import AutoMapEntry
 from porter.source.alike import Alike, Side, Unlike
 from porter.source.alike_classes import start
 from porter.source.codebase import Definition
+from porter.source.symbols import Unread
 from porter.vllm_tree.classes import find_class
 from porter.vllm_tree.tree import Tree
 
@@ -47,6 +50,7 @@ class Judgement:
     """Stored tensor to the name under which the tree's class takes it."""
     settings: tuple[tuple[str, str], ...] = ()
     """(attribute of the port, code) of modules that are other ones here."""
+    modules: tuple[OwnModule, ...] = ()
 
 
 def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Original) -> tuple[Judgement, Notes]:
@@ -54,12 +58,9 @@ def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Origina
     model, config = (definition(reading, entry) for entry in entries(reading))
     if model is None:
         return Judgement(anchors), blocked("code", "the repo brings no model class that could be read")
-    walk = walked(reading, found, model, config)
-    answered = _answers(walk, found, tree, anchors)
-    left = [item for item in walk.unlike if item not in answered]
-    changed = [Difference("activation", "", item.why, "__init__") for item in answered]
-    notes = Notes((*_renamed(walk), *changed), tuple(Blocker("code", _line(item, found)) for item in left[:SHOWN]))
-    parts = part_maps(walk, found, config, reading.snapshot.config(), reading.configs.code.config.value)
+    compared = _compared(reading, tree, anchors, Roots(found, model, config))
+    walk, parts = compared.walk, compared.parts
+    notes = Notes((*_renamed(walk), *compared.changed), compared.blockers)
     for part in parts:
         notes = notes.plus(_part_notes(part, reading))
     placeholder, more = _placeholder(reading, anchors)
@@ -72,8 +73,70 @@ def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Origina
     goes = places(reading, walk, found, anchors, lost)
     confused = swapped(walk) if not reading.snapshot.tensors.tensors else None
     notes = notes.plus(blocked("weights", confused)) if confused else notes
+    own = (compared.settings, compared.modules)
+    return Judgement(anchors, trio, parts, placeholder, video, lost, alike, goes, *own), notes
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """Where a walk starts: the original, and the repo's model and config classes."""
+
+    found: Original
+    model: Definition
+    config: Definition | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The walk that the port follows, and what answers its differences."""
+
+    walk: Alike
+    parts: tuple[PartMap, ...]
+    settings: tuple[tuple[str, str], ...] = ()
+    modules: tuple[OwnModule, ...] = ()
+    changed: tuple[Difference, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
+
+
+def _compared(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, roots: Roots) -> Compared:
+    """Both codes side by side; where they differ in a connector alone, once more with the connector left apart."""
+    walk = walked(reading, roots.found, roots.model, roots.config)
+    answered = _answers(walk, roots.found, tree, anchors)
+    left = [item for item in walk.unlike if item not in answered]
+    apart, why = _apart(reading, tree, anchors, roots, (walk, left)) if left else (None, "")
+    if apart is not None:
+        return apart
+    changed = tuple(Difference("activation", "", item.why, "__init__") for item in answered)
+    blockers = [Blocker("code", _line(item, roots.found)) for item in left[:SHOWN]]
+    blockers += [Blocker("connector", f"it could not be read: {why}")] if why else []
     lines = tuple(line for code in answered.values() for line in code)
-    return Judgement(anchors, trio, tuple(parts), placeholder, video, lost, alike, goes, lines), notes
+    return Compared(walk, _parts(reading, walk, roots), lines, (), changed, tuple(blockers))
+
+
+def _parts(reading: ReadingLike, walk: Alike, roots: Roots) -> tuple[PartMap, ...]:
+    held = reading.configs.code.config.value
+    return tuple(part_maps(walk, roots.found, roots.config, reading.snapshot.config(), held))
+
+
+def _apart(
+    reading: ReadingLike, tree: Tree, anchors: TwinAnchors, roots: Roots, first: tuple[Alike, list[Unlike]]
+) -> tuple[Compared | None, str]:
+    """(what is left of the comparison when the connector is read by itself, why it could not be)."""
+    model = find_class(tree, anchors.relpath, anchors.model_class)
+    if model is None:
+        return None, ""
+    held = candidates(*first, roots.found, (tree, model), anchors.mapper)
+    walk = walked(reading, roots.found, roots.model, roots.config, frozenset(held)) if held else None
+    if walk is None or walk.unlike:
+        return None, ""
+    parts = _parts(reading, walk, roots)
+    naming = Naming(walk, roots.found, parts, reading.snapshot.config(), reading.configs.code.config.value)
+    try:
+        modules = own_modules(walk, naming, held)
+    except Unread as problem:
+        return None, str(problem)
+    changed = tuple(Difference("connector", item.base, item.shown, "__init__") for item in modules)
+    return Compared(walk, parts, (), modules, changed), ""
 
 
 def respelled(text: str, sides: tuple[str, str], reading: ReadingLike, root: PartMap) -> str:
@@ -105,9 +168,16 @@ def places(
     return {name: place for name, place in names.items() if place and name.rpartition(".")[2] not in lost}
 
 
-def walked(reading: ReadingLike, found: Original, model: Definition, config: Definition | None) -> Alike:
-    """The original's code beside the repo's, from their model and config classes on."""
+def walked(
+    reading: ReadingLike,
+    found: Original,
+    model: Definition,
+    config: Definition | None,
+    apart: frozenset[str] = frozenset(),
+) -> Alike:
+    """The original's code beside the repo's, from their model and config classes on, but for classes left `apart`."""
     walk = start(found.side, Side.of(reading.configs.code.run.code, tuple(keys(reading.snapshot.config()))))
+    walk.apart = apart
     walk.looked_up = lambda call: looked_up(walk, found, call)
     walk.pair(found.model, model)
     if config is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from porter.families.twin.anchors import Trio
+from porter.families.twin.connectors import OwnModule
 from porter.jsontypes import JSON, JSONObject
 from porter.planning.names import Names
 from porter.planning.spec import plain
@@ -61,6 +62,8 @@ class TwinSpec:
     video_placeholder: str = ""
     settings: tuple[tuple[str, str], ...] = ()
     """(attribute of the port, expression) of values that the tree's class has otherwise."""
+    modules: tuple[OwnModule, ...] = ()
+    """Modules of the port's own that stand where the tree's class has others."""
     largest: tuple[str, str] | None = None
     """(module, class) of the tree that finds the largest image."""
     rules: NameRules = field(default_factory=NameRules)

@@ -32,14 +32,14 @@ class Modules:
             self.known[cls.name] = {}
             for item in lineage(self.walk.library.code, cls):
                 init = methods_of(item).get("__init__")
-                for name, value in _assigned(init) if init is not None else ():
+                for name, value in assigned(init) if init is not None else ():
                     self.known[cls.name].setdefault(name, self._class(item, value))
         return self.known[cls.name]
 
     def listed(self, cls: Definition) -> frozenset[str]:
         """The attributes at which lists of modules stand."""
         made = (
-            _assigned(init)
+            assigned(init)
             for item in lineage(self.walk.library.code, cls)
             if (init := methods_of(item).get("__init__"))
         )
@@ -69,7 +69,7 @@ class Modules:
         for part in name.split("."):
             if cls == OUTSIDE:
                 return None
-            if not isinstance(cls, Definition) or part.isdigit():
+            if not isinstance(cls, Definition) or part.isdigit() or cls.name in self.walk.apart:
                 found.append(part)
                 continue
             own = self.theirs(cls).get(part, part)
@@ -91,7 +91,7 @@ def _is_list(value: ast.expr) -> bool:
     return isinstance(value, ast.Call) and ast.unparse(value.func).rpartition(".")[2] in LISTS
 
 
-def _assigned(init: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
+def assigned(init: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
     for node in ast.walk(init):
         if isinstance(node, ast.Assign):
             for target in node.targets:

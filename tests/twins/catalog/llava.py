@@ -156,6 +156,23 @@ JACKDAW = replace(
     config_init=('values["vision_feature_layer"] = -1',),
 )
 """The config class takes another layer than config.json says."""
+REDPOLL = Twin(
+    "redpoll-copy",
+    LLAVA,
+    "Redpoll",
+    "redpoll",
+    keys={"text_config": "llm_config"},
+    names={"multi_modal_projector": "mm_projector", "linear_2": "final_norm"},
+    edits=(
+        Edit(
+            "LlavaMultiModalProjector",
+            "nn.Linear(\n            config.text_config.hidden_size, config.text_config.hidden_size, "
+            "bias=config.multimodal_projector_bias\n        )",
+            "nn.LayerNorm(config.text_config.hidden_size, bias=False)",
+        ),
+    ),
+)
+"""One Linear, and a norm where the second one was."""
 BUNTING = Twin(
     "bunting-copy",
     LLAVA_NEXT,
@@ -207,6 +224,7 @@ TWINS = (
     FIELDFARE,
     STARLING,
     JACKDAW,
+    REDPOLL,
     BUNTING,
     SERIN,
     BRAMBLING,

@@ -118,4 +118,89 @@ SANDPIPER = Twin(
     ),
     near_miss="the connector's activation is SiLU whatever the config says",
 )
-TWINS = (PLOVER, CURLEW, DUNLIN, GODWIT, SANDPIPER)
+PROJECTOR = "LlavaOnevisionMultiModalProjector"
+TEXT_WIDTH, VISION_WIDTH = "config.text_config.hidden_size", "config.vision_config.hidden_size"
+NORM = f"self.pre_norm = nn.LayerNorm({VISION_WIDTH}, eps=1e-06)"
+PRE_NORM = (
+    Edit(PROJECTOR, f"{VISION_WIDTH} * num_feature_layers", VISION_WIDTH),
+    Edit(PROJECTOR, "        self.linear_1 =", f"        {NORM}\n        self.linear_1 ="),
+    Edit(PROJECTOR, "self.linear_1(image_features)", "self.linear_1(self.pre_norm(image_features))"),
+)
+PHALAROPE = Twin(
+    "phalarope-copy",
+    LLAVA_ONEVISION,
+    "Phalarope",
+    "phalarope_vl",
+    keys={"image_token_index": "picture_token_index"},
+    names={**NAMES, "pre_norm": "before"},
+    tokens={"<image>": "<picture>"},
+    edits=PRE_NORM,
+)
+"""A norm before the connector, as vLLM's own `rvl.py` has it."""
+DOTTEREL = Twin(
+    "dotterel-copy",
+    LLAVA_ONEVISION,
+    "Dotterel",
+    "dotterel",
+    keys={"text_config": "llm_config"},
+    names={"multi_modal_projector": "mm_projector"},
+    edits=(
+        *PRE_NORM,
+        Edit(PROJECTOR, f"            {TEXT_WIDTH},\n", f"            {TEXT_WIDTH} * 4,\n"),
+        Edit(PROJECTOR, f"            {TEXT_WIDTH}, config", f"            {TEXT_WIDTH} * 4, config"),
+    ),
+)
+"""The same with four times the width inside, as `bee.py` has it."""
+OTHER_WIDTH = """class TurnstoneBridge(nn.Module):
+    def __init__(self, config, dropout=0.1):
+        super().__init__()
+        width = config.bridge_width
+        self.mlp = nn.Sequential(
+            nn.Linear(config.vision_config.hidden_size, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width)
+        )
+        self.out = nn.Linear(width, config.text_config.hidden_size, bias=False)
+        self.post_norm = nn.LayerNorm(config.text_config.hidden_size, eps=config.text_config.rms_norm_eps)
+
+    def forward(self, features):
+        features = self.mlp(features)
+        return self.post_norm(self.out(features))"""
+TURNSTONE = Twin(
+    "turnstone-subclass",
+    LLAVA_ONEVISION,
+    "Turnstone",
+    "turnstone",
+    style="subclass",
+    keys={"vision_config": "eye_config"},
+    module=OTHER_WIDTH,
+    init=("self.model.multi_modal_projector = TurnstoneBridge(config)",),
+    values={"bridge_width": 96},
+)
+"""Three Linears, a width of its own in the config, a norm at the end."""
+CENTRED = "image_features - image_features.mean(dim=-2, keepdim=True)"
+WHIMBREL = Twin(
+    "whimbrel-near",
+    LLAVA_ONEVISION,
+    "Whimbrel",
+    "whimbrel",
+    keys=KEYS,
+    names=NAMES,
+    edits=(
+        *PRE_NORM[:2],
+        Edit(PROJECTOR, "self.linear_1(image_features)", f"self.linear_1(self.pre_norm({CENTRED}))"),
+    ),
+    near_miss="the connector takes the mean over all tokens away",
+)
+DOWITCHER = Twin(
+    "dowitcher-near",
+    LLAVA_ONEVISION,
+    "Dowitcher",
+    "dowitcher_vl",
+    style="subclass",
+    module=NORMED.replace("Curlew", "Dowitcher").replace("return self", "return features.shape[-1] ** -0.5 * self"),
+    init=(
+        "widths = (config.vision_config.hidden_size, config.text_config.hidden_size)",
+        "self.model.multi_modal_projector = DowitcherBridge(*widths)",
+    ),
+    near_miss="the connector that replaces the original's scales what it gives",
+)
+TWINS = (PLOVER, CURLEW, DUNLIN, GODWIT, SANDPIPER, PHALAROPE, DOTTEREL, TURNSTONE, WHIMBREL, DOWITCHER)

@@ -1,0 +1,216 @@
+"""A module class as a chain of layers: read only where its whole `__init__` and its whole `forward` are understood."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from porter.source.alike_parts import bound_in, set_on_self
+from porter.source.codebase import CodeBase, Definition, External, snippet
+from porter.source.symbols import Attribute, Symbols, Unread
+
+SEQUENTIAL, TABLE = "Sequential", "ACT2FN"
+RMS = ("hidden_size", "eps")
+SIGNATURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "torch.nn.Linear": ("Linear", ("in_features", "out_features", "bias")),
+    "torch.nn.LayerNorm": ("LayerNorm", ("normalized_shape", "eps", "elementwise_affine", "bias")),
+    "torch.nn.RMSNorm": ("nn.RMSNorm", ("normalized_shape", "eps")),
+    "torch.nn.GELU": ("GELU", ("approximate",)),
+    "torch.nn.SiLU": ("SiLU", ("inplace",)),
+    "torch.nn.ReLU": ("ReLU", ("inplace",)),
+    "torch.nn.Tanh": ("Tanh", ()),
+    "torch.nn.Sigmoid": ("Sigmoid", ()),
+    "torch.nn.Identity": ("Identity", ()),
+    "torch.nn.Dropout": ("Identity", ("p", "inplace")),
+    "transformers.activations.GELUActivation": ("GELU", ()),
+    "transformers.activations.SiLUActivation": ("SiLU", ()),
+    "transformers.activations.QuickGELUActivation": ("QuickGELU", ()),
+    "transformers.models.llama.modeling_llama.LlamaRMSNorm": ("RMSNorm", RMS),
+    "transformers.models.qwen2.modeling_qwen2.Qwen2RMSNorm": ("RMSNorm", RMS),
+    "transformers.models.mistral.modeling_mistral.MistralRMSNorm": ("RMSNorm", RMS),
+}
+"""Layers that treat each token for itself, as (op, parameters that may be given)."""
+WEIGHTY = frozenset(["Linear", "LayerNorm", "RMSNorm", "nn.RMSNorm"])
+ACT_TABLE = "transformers.activations.ACT2FN"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLayer:
+    """One layer. `given` are its arguments by name, as expressions over the config; `items` those of a Sequential."""
+
+    op: str
+    given: tuple[tuple[str, ast.expr], ...] = ()
+    items: tuple[ChainLayer, ...] = ()
+
+    @property
+    def weighty(self) -> bool:
+        return self.op in WEIGHTY or any(item.weighty for item in self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """`order` are the attributes in the order in which `forward` applies them to its one argument."""
+
+    layers: tuple[tuple[str, ChainLayer], ...]
+    order: tuple[str, ...]
+
+
+def read_chain(code: CodeBase, cls: Definition, given: Sequence[ast.expr], named: Mapping[str, ast.expr],
+               attribute: Attribute) -> Chain:  # fmt: skip
+    """The class, made with these arguments. Raises Unread with what is not understood."""
+    init, forward = _methods(code, cls)
+    names = _bound(init, given, named)
+    symbols = Symbols(code, cls.file, attribute, names)
+    layers = _built(symbols, init)
+    order = _applied(forward, layers)
+    unused = [name for name, layer in layers.items() if layer.weighty and name not in order]
+    if unused:
+        raise Unread(f"forward does not use {unused[0]}")
+    return Chain(tuple((name, layer) for name, layer in layers.items() if name in order), order)
+
+
+def _methods(code: CodeBase, cls: Definition) -> tuple[ast.FunctionDef, ast.FunctionDef]:
+    node = cls.node
+    assert isinstance(node, ast.ClassDef)
+    bases = [dotted(code, cls.file, base) for base in node.bases]
+    if bases != ["torch.nn.Module"] or node.decorator_list or node.keywords:
+        raise Unread(f"{cls.name} is more than a plain module")
+    found: dict[str, ast.FunctionDef] = {}
+    for item in node.body:
+        if isinstance(item, ast.FunctionDef) and item.name in ("__init__", "forward") and not item.decorator_list:
+            found[item.name] = item
+        elif not (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant)):
+            raise Unread(f"{cls.name} has {snippet(item, 60)}")
+    if len(found) != 2:
+        raise Unread(f"{cls.name} has no __init__ and forward of its own")
+    return found["__init__"], found["forward"]
+
+
+def _bound(init: ast.FunctionDef, given: Sequence[ast.expr], named: Mapping[str, ast.expr]) -> dict[str, ast.expr]:
+    """The parameters of `__init__` with their values."""
+    spec = init.args
+    if spec.vararg is not None or spec.kwarg is not None or spec.posonlyargs:
+        raise Unread(f"parameters ({snippet(spec)})")
+    plain = [item.arg for item in spec.args[1:]]
+    found = dict(zip(plain[len(plain) - len(spec.defaults) :], spec.defaults, strict=True)) if spec.defaults else {}
+    found |= {a.arg: value for a, value in zip(spec.kwonlyargs, spec.kw_defaults, strict=True) if value is not None}
+    known = {*plain, *(item.arg for item in spec.kwonlyargs)}
+    found |= {**dict(zip(plain, given, strict=False)), **named}
+    if len(given) > len(plain) or set(found) != known:
+        raise Unread(f"it is made with other arguments than ({snippet(spec)})")
+    return found
+
+
+def _built(symbols: Symbols, init: ast.FunctionDef) -> dict[str, ChainLayer]:
+    """The layers that `__init__` sets, by attribute; its other statements only give names to values."""
+    layers: dict[str, ChainLayer] = {}
+    shadowing = {*bound_in(init)}
+    for statement in init.body:
+        if _starts(statement):
+            continue
+        own = set_on_self(statement)
+        if own is not None:
+            layer = read_layer(symbols, own[1], shadowing)
+            if own[0] in layers or own[0] in symbols.on_self:
+                raise Unread(f"{own[0]} is set twice")
+            if layer is not None:
+                layers[own[0]] = layer
+            else:
+                symbols.on_self[own[0]] = symbols.value(own[1])
+        elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            symbols.assigned(statement.targets[0], symbols.value(statement.value))
+        else:
+            raise Unread(snippet(statement, 60))
+    return layers
+
+
+def _starts(statement: ast.stmt) -> bool:
+    """A docstring, or the call of the base's `__init__`."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    if isinstance(value, ast.Call):
+        called = snippet(value.func)
+        return not value.args and called.startswith("super(") and called.endswith(").__init__")
+    return isinstance(value, ast.Constant)
+
+
+def read_layer(symbols: Symbols, node: ast.expr, shadowing: set[str]) -> ChainLayer | None:
+    """The layer that an expression makes; None where it makes no object of torch or transformers. Raises Unread."""
+    if isinstance(node, ast.Subscript):
+        table = dotted(symbols.code, symbols.file, node.value, shadowing)
+        return ChainLayer(TABLE, (("key", symbols.value(node.slice)),)) if table == ACT_TABLE else None
+    name = dotted(symbols.code, symbols.file, node.func, shadowing) if isinstance(node, ast.Call) else None
+    if not isinstance(node, ast.Call) or name is None:
+        return None
+    if name == "torch.nn.Sequential" and not node.keywords:
+        items = [read_layer(symbols, item, shadowing) for item in node.args]
+        if any(item is None or item.items for item in items):
+            raise Unread(snippet(node, 60))
+        return ChainLayer(SEQUENTIAL, items=tuple(item for item in items if item is not None))
+    if name not in SIGNATURES:
+        raise Unread(f"a layer {snippet(node, 60)}")
+    op, parameters = SIGNATURES[name]
+    given = dict(zip(parameters, symbols.taken(node.args), strict=False))
+    given |= {str(item.arg): symbols.value(item.value) for item in node.keywords}
+    if len(node.args) > len(parameters) or not set(given) <= {*parameters}:
+        raise Unread(f"arguments of {snippet(node, 60)}")
+    return _checked(ChainLayer(op, tuple(given.items())), node)
+
+
+def _checked(layer: ChainLayer, node: ast.expr) -> ChainLayer:
+    """The layer without what does not matter to it. Raises Unread where an argument changes what it is."""
+    given = dict(layer.given)
+    affine = given.pop("elementwise_affine", None)
+    shape = given.get("normalized_shape")
+    if affine is not None and not (isinstance(affine, ast.Constant) and affine.value is True):
+        raise Unread(snippet(node, 60))
+    if isinstance(shape, (ast.Tuple, ast.List)):
+        if len(shape.elts) != 1:
+            raise Unread(snippet(node, 60))
+        given["normalized_shape"] = shape.elts[0]
+    if layer.op == "GELU" and not all(isinstance(value, ast.Constant) for value in given.values()):
+        raise Unread(snippet(node, 60))
+    inert = layer.op in ("Identity", "SiLU", "ReLU")
+    return ChainLayer(layer.op, () if inert else tuple(given.items()))
+
+
+def _applied(forward: ast.FunctionDef, layers: Mapping[str, ChainLayer]) -> tuple[str, ...]:
+    """The attributes that `forward` applies one after the other to its argument. Raises Unread for anything else."""
+    spec = forward.args
+    if len(spec.args) != 2 or spec.vararg or spec.kwarg or spec.kwonlyargs or spec.posonlyargs or spec.defaults:
+        raise Unread(f"parameters ({snippet(spec)})")
+    seen: dict[str, tuple[str, ...]] = {spec.args[1].arg: ()}
+    for statement in forward.body:
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+            continue
+        if isinstance(statement, ast.Return) and statement.value is not None:
+            done = _passed(statement.value, seen, layers)
+            if any(done[: len(value)] != value for value in seen.values()):
+                raise Unread("forward makes something that it does not hand on")
+            return done
+        target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+        if not isinstance(statement, ast.Assign) or not isinstance(target, ast.Name) or target.id == "self":
+            raise Unread(snippet(statement, 60))
+        seen[target.id] = _passed(statement.value, seen, layers)
+    raise Unread("forward returns nothing")
+
+
+def _passed(node: ast.expr, seen: Mapping[str, tuple[str, ...]], layers: Mapping[str, ChainLayer]) -> tuple[str, ...]:
+    if isinstance(node, ast.Name) and node.id in seen:
+        return seen[node.id]
+    own = node.func if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords else None
+    if not isinstance(node, ast.Call) or not isinstance(own, ast.Attribute) or own.attr not in layers:
+        raise Unread(snippet(node, 60))
+    if not isinstance(own.value, ast.Name) or own.value.id != "self":
+        raise Unread(snippet(node, 60))
+    return (*_passed(node.args[0], seen, layers), own.attr)
+
+
+def dotted(code: CodeBase, file: str, node: ast.expr, shadowing: Sequence[str] | set[str] = ()) -> str | None:
+    """The dotted name of something of torch or transformers; None for anything else."""
+    root, dot, rest = snippet(node, 200).partition(".")
+    meant = code.meaning(file, root) if root not in shadowing else None
+    if not isinstance(meant, External):
+        return None
+    name = f"{meant.dotted}{dot}{rest}"
+    return name if name.startswith(("torch.", "transformers.")) else None

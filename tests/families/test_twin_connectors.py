@@ -1,0 +1,148 @@
+"""A copy or subclass whose connector is another one: the port brings its own, where all of it is read."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from porter.families import FAMILIES
+from porter.families.verdict import decide
+from porter.planning.build import port_spec
+from tests.families.repos import needs_vllm, read, tree
+from tests.twins import TWINS, write_repo
+
+pytestmark = needs_vllm
+VISION, TEXT = "config.vision_config.hidden_size", "config.text_config.hidden_size"
+BIAS = "bias=config.multimodal_projector_bias"
+WRITTEN = {
+    "phalarope-copy": [
+        f"self.before = nn.LayerNorm({VISION}, eps=1e-06)",
+        f"self.widen = nn.Linear({VISION}, {TEXT}, {BIAS})",
+        "self.act = nn.GELU()",
+        f"self.project = nn.Linear({TEXT}, {TEXT}, {BIAS})",
+    ],
+    "dotterel-copy": [
+        f"self.pre_norm = nn.LayerNorm({VISION}, eps=1e-06)",
+        f"self.linear_1 = nn.Linear({VISION}, {TEXT} * 4, {BIAS})",
+        "self.act = nn.GELU()",
+        f"self.linear_2 = nn.Linear({TEXT} * 4, {TEXT}, {BIAS})",
+    ],
+    "curlew-normed": [
+        f"self.pre_norm = nn.LayerNorm({VISION}, eps=1e-06)",
+        f"self.linear_1 = nn.Linear({VISION}, {TEXT})",
+        "self.act = nn.GELU()",
+        f"self.linear_2 = nn.Linear({TEXT}, {TEXT})",
+    ],
+    "turnstone-subclass": [
+        f"self.mlp = nn.Sequential(nn.Linear({VISION}, config.bridge_width), nn.SiLU(), nn.Identity(), "
+        "nn.Linear(config.bridge_width, config.bridge_width))",
+        f"self.out = nn.Linear(config.bridge_width, {TEXT}, bias=False)",
+        f"self.post_norm = nn.LayerNorm({TEXT}, eps=config.text_config.rms_norm_eps)",
+    ],
+    "swallow-copy": [f"self.linear = nn.Linear({VISION}, config.vision_config.projection_dim, bias=False)"],
+    "redpoll-copy": [
+        f"self.linear_1 = ReplicatedLinear({VISION}, {TEXT}, {BIAS}, quant_config=quant_config, "
+        "prefix=maybe_prefix(prefix, 'linear_1'))",
+        "self.act = nn.GELU()",
+        f"self.final_norm = nn.LayerNorm({TEXT}, bias=False)",
+    ],
+    "buzzard-copy": [
+        f"self.proj = ReplicatedLinear({VISION} * config.scale_factor ** 2, {TEXT}, quant_config=quant_config, "
+        "prefix=maybe_prefix(prefix, 'proj'))",
+    ],
+}
+PLACES = {"buzzard-copy": "model.connector.modality_projection"}
+
+
+def ported(folder: Path) -> tuple[str, ast.Module]:
+    """The verdict's level, and the model file where there is a port."""
+    reading = read(folder)
+    verdict = decide(reading, tree())
+    if verdict.level != "inherit" or verdict.match is None:
+        return verdict.level, ast.Module([], [])
+    spec = port_spec(reading, verdict, tree())
+    return verdict.level, ast.parse(FAMILIES[verdict.match.family].model_file(spec, relative=False, own_config=True))
+
+
+def inits(module: ast.Module) -> list[list[str]]:
+    """The statements of each `__init__` behind the base's."""
+    found = [node for node in ast.walk(module) if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
+    return [[ast.unparse(item) for item in node.body[1:]] for node in found]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_port_has_the_repos_connector(name: str, twin_repo: Callable[[str], Path]) -> None:
+    level, module = ported(twin_repo(name))
+    assert level == "inherit"
+    connector, model = inits(module)
+    assert connector == WRITTEN[name]
+    place = PLACES.get(name, "multi_modal_projector")
+    assert len(model) == 1 and model[0].startswith(f"self.{place} = {TWINS[name].title}")
+
+
+def test_forward_applies_the_layers_in_the_repos_order(twin_repo: Callable[[str], Path]) -> None:
+    module = ported(twin_repo("redpoll-copy"))[1]
+    forward = next(node for node in ast.walk(module) if isinstance(node, ast.FunctionDef) and node.name == "forward")
+    assert [ast.unparse(item) for item in forward.body] == [
+        "hidden_states, _ = self.linear_1(image_features)",
+        "hidden_states = self.act(hidden_states)",
+        "return self.final_norm(hidden_states)",
+    ]
+
+
+def rewritten(folder: Path, name: str, old: str, new: str) -> Path:
+    write_repo(TWINS[name], folder)
+    (code,) = folder.glob("modeling_*.py")
+    said = code.read_text(encoding="utf-8")
+    assert said.count(old) == 1, said.count(old)
+    code.write_text(said.replace(old, new), encoding="utf-8")
+    return folder
+
+
+MADE = "self.model.multi_modal_projector = TurnstoneBridge(config)"
+OTHERWISE = {
+    "nothing is a layer": (MADE, MADE.replace("TurnstoneBridge(config)", "nn.Identity()")),
+    "a layer around it": (MADE, MADE.replace("TurnstoneBridge(config)", "nn.Sequential(TurnstoneBridge(config))")),
+    "a compiled one": (MADE, MADE.replace("TurnstoneBridge(config)", "torch.compile(TurnstoneBridge(config))")),
+    "a hook on it": (MADE, f"{MADE}\n        self.model.multi_modal_projector.register_forward_hook(print)"),
+    "a layer of it replaced": (MADE, f"{MADE}\n        self.model.multi_modal_projector.out = nn.Identity()"),
+    "set twice": (MADE, f"{MADE}\n        {MADE}"),
+    "made in a branch": (MADE, f"if config.bridge_width:\n            {MADE}"),
+    "another config": (MADE, f"config = config.text_config\n        {MADE}"),
+    "a width that the config lacks": ("width = config.bridge_width", "width = config.bridge_size"),
+    "an activation that is not known": ("nn.SiLU()", "nn.Mish()"),
+    "a function of the file": ("self.post_norm(self.out(features))", "F.gelu(self.post_norm(self.out(features)))"),
+}
+
+
+@pytest.mark.parametrize("what", OTHERWISE)
+def test_a_connector_that_is_not_read_in_full_is_no_port(what: str, tmp_path: Path) -> None:
+    assert ported(rewritten(tmp_path, "turnstone-subclass", *OTHERWISE[what]))[0] not in ("inherit", "supported")
+
+
+def test_a_layer_of_torch_needs_no_class_of_its_own(tmp_path: Path) -> None:
+    layer = "nn.Linear(config.vision_config.hidden_size, config.text_config.hidden_size)"
+    level, module = ported(
+        rewritten(tmp_path, "turnstone-subclass", MADE, MADE.replace("TurnstoneBridge(config)", layer))
+    )
+    assert level == "inherit"
+    assert inits(module) == [["config = self.config", f"self.multi_modal_projector = {layer}"]]
+
+
+def test_a_value_that_only_the_config_class_gives_is_put_in(tmp_path: Path) -> None:
+    folder = rewritten(tmp_path, "turnstone-subclass", "width = config.bridge_width", "width = config.bridge_size")
+    (code,) = folder.glob("configuration_*.py")
+    said = code.read_text(encoding="utf-8")
+    code.write_text(f"{said}        self.bridge_size = 72\n", encoding="utf-8")
+    level, module = ported(folder)
+    assert level == "inherit" and inits(module)[0][1] == f"self.out = nn.Linear(72, {TEXT}, bias=False)"
+
+
+def test_the_connectors_tensors_keep_the_repos_names(twin_repo: Callable[[str], Path]) -> None:
+    reading = read(twin_repo("phalarope-copy"))
+    match = decide(reading, tree()).match
+    assert match is not None
+    assert [item.what for item in match.differences].count("connector") == 1
