@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from porter.source.alike_parts import bound_in, set_on_self
 from porter.source.codebase import CodeBase, Definition, External, snippet
-from porter.source.symbols import Attribute, Symbols, Unread
+from porter.source.symbols import Attribute, Same, Symbols, Unread, nothing
 
 SEQUENTIAL, TABLE = "Sequential", "ACT2FN"
 RMS = ("hidden_size", "eps")
@@ -56,12 +56,18 @@ class Chain:
     order: tuple[str, ...]
 
 
-def read_chain(code: CodeBase, cls: Definition, given: Sequence[ast.expr], named: Mapping[str, ast.expr],
-               attribute: Attribute) -> Chain:  # fmt: skip
-    """The class, made with these arguments. Raises Unread with what is not understood."""
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a class is made: the values of its arguments, by position and by name."""
+
+    given: Sequence[ast.expr]
+    named: Mapping[str, ast.expr] = field(default_factory=dict)
+
+
+def read_chain(code: CodeBase, cls: Definition, call: Call, attribute: Attribute, same: Same = nothing) -> Chain:
+    """The class, made by this call. Raises Unread with what is not understood."""
     init, forward = _methods(code, cls)
-    names = _bound(init, given, named)
-    symbols = Symbols(code, cls.file, attribute, names)
+    symbols = Symbols(code, cls.file, attribute, _bound(init, call.given, call.named), same=same)
     layers = _built(symbols, init)
     order = _applied(forward, layers)
     unused = [name for name, layer in layers.items() if layer.weighty and name not in order]
@@ -139,7 +145,7 @@ def read_layer(symbols: Symbols, node: ast.expr, shadowing: set[str]) -> ChainLa
     if isinstance(node, ast.Subscript):
         table = dotted(symbols.code, symbols.file, node.value, shadowing)
         return ChainLayer(TABLE, (("key", symbols.value(node.slice)),)) if table == ACT_TABLE else None
-    name = dotted(symbols.code, symbols.file, node.func, shadowing) if isinstance(node, ast.Call) else None
+    name = _class_name(symbols, node.func, shadowing) if isinstance(node, ast.Call) else None
     if not isinstance(node, ast.Call) or name is None:
         return None
     if name == "torch.nn.Sequential" and not node.keywords:
@@ -155,6 +161,14 @@ def read_layer(symbols: Symbols, node: ast.expr, shadowing: set[str]) -> ChainLa
     if len(node.args) > len(parameters) or not set(given) <= {*parameters}:
         raise Unread(f"arguments of {snippet(node, 60)}")
     return _checked(ChainLayer(op, tuple(given.items())), node)
+
+
+def _class_name(symbols: Symbols, func: ast.expr, shadowing: set[str]) -> str | None:
+    """The class of torch or transformers that is called, or that the code has a copy of."""
+    own = symbols.code.meaning(symbols.file, func.id) if isinstance(func, ast.Name) else None
+    if isinstance(own, Definition) and isinstance(own.node, ast.ClassDef) and own.name not in shadowing:
+        return symbols.same(own)
+    return dotted(symbols.code, symbols.file, func, shadowing)
 
 
 def _checked(layer: ChainLayer, node: ast.expr) -> ChainLayer:

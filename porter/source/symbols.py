@@ -16,6 +16,13 @@ REBUILT = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.IfExp, ast.Tuple
 Attribute = Callable[[tuple[str, ...], str], "ast.expr | None"]
 """(path of a config object, attribute that the code reads of it) to what that is, None where it has none."""
 
+Same = Callable[[Definition], "str | None"]
+"""The dotted name of the class elsewhere that a class of the code is a copy of, None without one."""
+
+
+def nothing(cls: Definition) -> str | None:
+    return None
+
 
 class Unread(Exception):
     """Something of the code that cannot be said in full."""
@@ -30,6 +37,7 @@ class Symbols:
     attribute: Attribute
     names: dict[str, ast.expr] = field(default_factory=dict)
     on_self: dict[str, ast.expr] = field(default_factory=dict)
+    same: Same = nothing
 
     def value(self, node: ast.expr) -> ast.expr:
         """The expression with every name put in. Raises Unread."""

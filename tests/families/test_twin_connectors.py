@@ -11,8 +11,8 @@ import pytest
 from porter.families import FAMILIES
 from porter.families.verdict import decide
 from porter.planning.build import port_spec
-from tests.families.repos import needs_vllm, read, tree
-from tests.twins import TWINS, write_repo
+from tests.families.repos import needs_vllm, read, stored, tree
+from tests.twins import TWINS, native, write_repo
 
 pytestmark = needs_vllm
 VISION, TEXT = "config.vision_config.hidden_size", "config.text_config.hidden_size"
@@ -132,6 +132,41 @@ def test_a_layer_of_torch_needs_no_class_of_its_own(tmp_path: Path) -> None:
     assert inits(module) == [["config = self.config", f"self.multi_modal_projector = {layer}"]]
 
 
+def own_norm(change: tuple[str, str] = ("", "")) -> str:
+    """The library's norm under another name, as a copy in a repo has it."""
+    classes = ast.parse(native.source("llama", "modeling_llama")).body
+    norm = next(node for node in classes if isinstance(node, ast.ClassDef) and node.name == "LlamaRMSNorm")
+    norm.decorator_list, norm.name = [], "TurnstoneNorm"
+    assert change[0] in ast.unparse(norm)
+    return ast.unparse(norm).replace(*change)
+
+
+def with_norm(folder: Path, norm: str) -> Path:
+    layer = "nn.LayerNorm(config.text_config.hidden_size, eps=config.text_config.rms_norm_eps)"
+    rewritten(folder, "turnstone-subclass", layer, "TurnstoneNorm(config.text_config.hidden_size, eps=1e-5)")
+    (code,) = folder.glob("modeling_*.py")
+    said = code.read_text(encoding="utf-8")
+    code.write_text(said.replace("class TurnstoneBridge", f"{norm}\n\n\nclass TurnstoneBridge"), encoding="utf-8")
+    return folder
+
+
+def test_a_copy_of_a_norm_of_the_library_is_that_norm(tmp_path: Path) -> None:
+    level, module = ported(with_norm(tmp_path, own_norm()))
+    assert level == "inherit" and inits(module)[0][2] == f"self.post_norm = RMSNorm({TEXT}, eps=1e-05)"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("self.weight * hidden_states", "(1 + self.weight) * hidden_states"),
+        ("hidden_states.pow(2).mean(-1", "hidden_states.pow(2).mean(-2"),
+        ("def extra_repr(self)", "def __call__(self, x)"),
+    ],
+)
+def test_a_norm_that_is_nearly_the_librarys_is_none_of_it(tmp_path: Path, change: tuple[str, str]) -> None:
+    assert ported(with_norm(tmp_path, own_norm(change)))[0] not in ("inherit", "supported")
+
+
 def test_a_value_that_only_the_config_class_gives_is_put_in(tmp_path: Path) -> None:
     folder = rewritten(tmp_path, "turnstone-subclass", "width = config.bridge_width", "width = config.bridge_size")
     (code,) = folder.glob("configuration_*.py")
@@ -141,8 +176,11 @@ def test_a_value_that_only_the_config_class_gives_is_put_in(tmp_path: Path) -> N
     assert level == "inherit" and inits(module)[0][1] == f"self.out = nn.Linear(72, {TEXT}, bias=False)"
 
 
-def test_the_connectors_tensors_keep_the_repos_names(twin_repo: Callable[[str], Path]) -> None:
-    reading = read(twin_repo("phalarope-copy"))
-    match = decide(reading, tree()).match
-    assert match is not None
+def test_the_connectors_tensors_keep_the_repos_names(tmp_path: Path) -> None:
+    names = ("before", "widen", "project")
+    layers = [f"model.bridge.{name}.weight" for name in names]
+    match = decide(read(stored(write_repo(TWINS["phalarope-copy"], tmp_path), layers)), tree()).match
+    assert match is not None and not match.blockers
     assert [item.what for item in match.differences].count("connector") == 1
+    places = match.judgement.places
+    assert [places[layer] for layer in layers] == [f"multi_modal_projector.{name}.weight" for name in names]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from porter.families.twin.weights import misplaced
 from porter.families.verdict import decide
 from porter.planning.build import port_spec
 from porter.weights.mapper import NameRules
-from tests.families.repos import needs_vllm, read, tree
+from tests.families.repos import needs_vllm, read, stored, tree
 from tests.twins import TWINS, Twin, write_repo
 
 pytestmark = needs_vllm
@@ -63,15 +62,6 @@ def test_siblings_with_each_others_names_are_not_told_apart_by_them(
     family = FAMILIES[f"{native}_original" if f"{native}_original" in FAMILIES else native]
     assert "weights" in {blocker.what for blocker in family.match(read(twin_repo(name)), tree()).blockers}
     assert matched(twin_repo(name))[0] != "inherit"
-
-
-def stored(folder: Path, names: Sequence[str]) -> Path:
-    """The repo with a checkpoint of these tensors, two by two zeros each."""
-    spans = {name: [16 * at, 16 * at + 16] for at, name in enumerate(names)}
-    header = {name: {"dtype": "F32", "shape": [2, 2], "data_offsets": span} for name, span in spans.items()}
-    text = json.dumps(header).encode()
-    (folder / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(16 * len(names)))
-    return folder
 
 
 def test_a_swap_that_no_mapper_can_say_is_a_blocker(tmp_path: Path) -> None:

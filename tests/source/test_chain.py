@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from porter.source.chain import Chain, read_chain
+from porter.source.chain import Call, Chain, read_chain
 from porter.source.codebase import CodeBase, Definition
 from porter.source.symbols import Symbols, Unread, config_at
 
@@ -19,6 +19,14 @@ from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 FACTOR = 4
+
+
+class OwnNorm(nn.Module):
+    pass
+
+
+class OtherNorm(nn.Module):
+    pass
 
 
 class Bridge(nn.Module):
@@ -37,6 +45,7 @@ class Bridge(nn.Module):
         return self.down(self.drop(hidden))
 """
 MISSING = ("gone",)
+SAME = {"OwnNorm": "transformers.models.llama.modeling_llama.LlamaRMSNorm"}
 
 
 def attribute(path: tuple[str, ...], name: str) -> ast.expr | None:
@@ -47,7 +56,7 @@ def chain(text: str = HEAD) -> Chain:
     code = CodeBase({"m.py": text})
     cls = code.meaning("m.py", "Bridge")
     assert isinstance(cls, Definition)
-    return read_chain(code, cls, [config_at(())], {}, attribute)
+    return read_chain(code, cls, Call([config_at(())]), attribute, lambda own: SAME.get(own.name))
 
 
 def changed(old: str, new: str) -> str:
@@ -86,6 +95,12 @@ READ = {
         "LlamaRMSNorm(config.eyes.width)",
         "norm",
         "RMSNorm(hidden_size=config.eyes.width)",
+    ),
+    "a copy of a norm of the library": (
+        "nn.LayerNorm((config.eyes.width,), eps=1e-6)",
+        "OwnNorm(config.eyes.width, eps=config.eps)",
+        "norm",
+        "RMSNorm(hidden_size=config.eyes.width, eps=config.eps)",
     ),
     "a key that may be missing": (
         "wide = config.text.width * FACTOR",
@@ -139,6 +154,7 @@ UNREAD = {
     "a norm over all channels": ("eps=1e-6", "eps=1e-6, elementwise_affine=False"),
     "a norm over two axes": ("(config.eyes.width,)", "(4, config.eyes.width)"),
     "a norm that adds one": ("nn.LayerNorm((config.eyes.width,), eps=1e-6)", "GemmaRMSNorm(config.eyes.width)"),
+    "a norm of its own": ("nn.LayerNorm((config.eyes.width,), eps=1e-6)", "OtherNorm()"),
     "a norm over tokens": ("nn.LayerNorm((config.eyes.width,), eps=1e-6)", "nn.BatchNorm1d(config.eyes.width)"),
     "a convolution": ("nn.Dropout(dropout)", "nn.Conv1d(3, 3, 1)"),
     "a width that is computed elsewhere": ("config.text.width * FACTOR", "config.text.width * F.factor"),
@@ -161,9 +177,9 @@ def test_arguments_that_the_class_does_not_take_are_not_read() -> None:
     code = CodeBase({"m.py": HEAD})
     cls = code.meaning("m.py", "Bridge")
     assert isinstance(cls, Definition)
-    for given, named in (([], {}), ([config_at(())] * 3, {}), ([config_at(())], {"other": ast.Constant(1)})):
+    for call in (Call([]), Call([config_at(())] * 3), Call([config_at(())], {"other": ast.Constant(1)})):
         with pytest.raises(Unread):
-            read_chain(code, cls, given, named, attribute)
+            read_chain(code, cls, call, attribute)
 
 
 def test_stars_are_spread_and_items_taken() -> None:

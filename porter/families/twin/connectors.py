@@ -15,7 +15,7 @@ from porter.families.twin.weights import Modules, assigned
 from porter.source.alike import Alike, Unlike
 from porter.source.alike_classes import lineage, methods_of
 from porter.source.alike_replaced import Made
-from porter.source.chain import SEQUENTIAL, TABLE, Chain, ChainLayer, read_chain, read_layer
+from porter.source.chain import SEQUENTIAL, TABLE, Call, Chain, ChainLayer, read_chain, read_layer
 from porter.source.codebase import Definition
 from porter.source.symbols import CONFIG, Symbols, Unread, config_at, path_of
 from porter.vllm_tree.classes import ClassReading
@@ -144,7 +144,8 @@ def _own_module(walk: Alike, modules: Modules, naming: Naming, made: Made, place
     cls = walk.repo.code.meaning(made.file, func.id) if isinstance(func, ast.Name) else None
     if isinstance(call, ast.Call) and isinstance(cls, Definition) and isinstance(cls.node, ast.ClassDef):
         named = {str(item.arg): symbols.value(item.value) for item in call.keywords}
-        chain = read_chain(walk.repo.code, cls, symbols.taken(call.args), named, naming.attribute)
+        made_so = Call(symbols.taken(call.args), named)
+        chain = read_chain(walk.repo.code, cls, made_so, naming.attribute, naming.same)
         return _written(chain, place, naming)
     layer = read_layer(symbols, call, {*symbols.names, "self"})
     if layer is None or not layer.weighty:

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from porter.facts.code import class_of, entry_for, model_entry
 from porter.facts.vocabulary import read_vocabulary
@@ -16,6 +17,7 @@ from porter.families.twin.anchors import Trio, TwinAnchors
 from porter.families.twin.configs import PartMap, model_type_of, part_maps, sub_configs
 from porter.families.twin.connectors import OwnModule, candidates, own_modules
 from porter.families.twin.naming import Naming
+from porter.families.twin.norms import copy_of_norm
 from porter.families.twin.original import Original
 from porter.families.twin.processing import judge_processing
 from porter.families.twin.weights import Modules, swapped
@@ -130,7 +132,9 @@ def _apart(
     if walk is None or walk.unlike:
         return None, ""
     parts = _parts(reading, walk, roots)
-    naming = Naming(walk, roots.found, parts, reading.snapshot.config(), reading.configs.code.config.value)
+    document, config = reading.snapshot.config(), reading.configs.code.config.value
+    same = partial(copy_of_norm, tree.package, walk.repo)
+    naming = Naming(walk, roots.found, parts, document, config, same)
     try:
         modules = own_modules(walk, naming, held)
     except Unread as problem:

@@ -13,7 +13,7 @@ from porter.jsontypes import JSON, JSONObject
 from porter.planning.names import is_name
 from porter.source.alike import Alike
 from porter.source.codebase import Definition
-from porter.source.symbols import Unread, config_at, path_of
+from porter.source.symbols import Same, Unread, config_at, nothing, path_of
 from porter.source.values import Val, plain
 
 SCALARS = (bool, int, float, str)
@@ -28,6 +28,8 @@ class Naming:
     parts: tuple[PartMap, ...]
     document: JSONObject
     held: object
+    same: Same = nothing
+    """Which class of the library a class of the repo is a copy of."""
 
     def attribute(self, path: tuple[str, ...], name: str) -> ast.expr | None:
         """What `name` of the config object at a path is; None where nothing gives it. Raises Unread when in doubt."""
@@ -92,7 +94,7 @@ class Naming:
         return attributes(inner.value) if inner is not None else {}
 
 
-TYPES: Mapping[str, type] = {"int": int, "float": float, "list": list, "tuple": list, "str": str}
+TYPES: Mapping[str, type] = {"int": int, "float": float, "list": list, "tuple": tuple, "str": str}
 
 
 def said(naming: Naming, node: ast.expr) -> str:
@@ -123,4 +125,5 @@ class _Decided(ast.NodeTransformer):
         path, stated = path_of(test.args[0]), test.args[1]
         value = self.naming.value(path) if path else None
         kind = TYPES.get(stated.id) if isinstance(stated, ast.Name) else None
-        return None if value is None or kind is None else type(value) is kind
+        single = isinstance(value, SCALARS)  # a list of JSON may be another sequence in the config object
+        return isinstance(value, kind) if single and kind is not None else None
