@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -159,8 +160,23 @@ def smoke(reading: RepoReading, placed: Placed, tree: Tree, bench: Bench, option
 
     method = read_contract(tree).text("embed_method")
     root = tree.root if placed.overlay else None
-    subject = Subject(reading, placed.plugin, placed.overlay, method, placed.own_config, root)
+    silent = puts_images_in(placed, reading, tree)
+    subject = Subject(reading, placed.plugin, placed.overlay, method, placed.own_config, root, silent)
     return smoke_test(subject, bench.worker(Placed(overlay=placed.overlay)), options)
+
+
+def puts_images_in(placed: Placed, reading: RepoReading, tree: Tree) -> bool:
+    """Whether the class that serves puts images into a prompt by itself, so that nothing stands for them there."""
+    from porter.vllm_tree.prompts import port_inserts, registered_inserts
+
+    architecture = str(reading.facts.value("architecture"))
+    if placed.plugin is None:
+        return registered_inserts(tree, architecture)
+    module = placed.plugin[0] / placed.plugin[1] / "modeling.py"
+    try:
+        return port_inserts(tree, ast.parse(module.read_bytes()), architecture)
+    except (OSError, SyntaxError, ValueError):
+        return False
 
 
 def rung_checks(report: SmokeReport) -> tuple[Check, ...]:

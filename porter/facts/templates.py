@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from porter.facts.model import Evidence
@@ -21,13 +21,14 @@ MAX_TEMPLATE, MAX_TEMPLATES = 200_000, 8
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """`text` is what a template writes for one image, with `{}` where it writes a number; `note` says what was read
-    instead of the first template."""
+    """`text` is what a template writes for one image, with `{}` where it writes a number, `after` the white space that
+    it writes behind it; `note` says what was read instead of the first template."""
 
     text: str
     source: Evidence
     numbered: bool = False
     note: str = ""
+    after: str = ""
 
 
 def chat_templates(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
@@ -59,7 +60,7 @@ def template_placeholder(snapshot: Snapshot, image_token: str | None = None) -> 
         found = _placeholder(file, text, image_token) if len(text) <= MAX_TEMPLATE else None
         if found is not None:
             note = f"{silent} has no place for images" if silent and silent != file else ""
-            return Placeholder(found.text, found.source, found.numbered, note)
+            return replace(found, note=note)
         silent = silent or file
     return None
 
@@ -72,8 +73,9 @@ def _placeholder(file: str, text: str, image_token: str | None) -> Placeholder |
         for test, body in _branches(tree):
             written = _written(body, image_token) if _asks_for_images(test) else None
             if written is not None and written.strip(" \n{}"):
-                shown = written.strip()
-                return Placeholder(shown, Evidence(file, f"line {test.lineno}", shown[:80]), "{}" in shown)
+                shown, after = written.strip(), written[len(written.rstrip()) :]
+                source = Evidence(file, f"line {test.lineno}", shown[:80])
+                return Placeholder(shown, source, "{}" in shown, after=after)
     except (TemplateSyntaxError, RecursionError):
         return None
     return None

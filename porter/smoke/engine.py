@@ -97,7 +97,8 @@ class EngineRun:
         least, most = (as_int(facts.value(name)) or 1 for name in ("min_tiles", "max_tiles"))
         ported = self.subject.ported
         return {
-            "placeholder": placeholder(facts),
+            "placeholder": self.subject.sign.text,
+            "after": self.subject.sign.after,
             "context_token": stated.get("image_context_token") if ported else None,
             "modalities": stated.get("modalities") if ported else None,
             "sizes": [[width, height] for width, height in sweep_sizes(tile, least, most)],
@@ -152,10 +153,6 @@ def advised(rung: Rung) -> Rung:
     """A rung that failed in a known way also says why, and what to change."""
     words = advice(rung.detail) if rung.status in ("failed", "error") else ""
     return replace(rung, detail=f"{rung.detail} -> {words}") if words else rung
-
-
-def placeholder(facts: ModelFacts) -> str:
-    return str(facts.value("image_placeholder") or "<image>")
 
 
 def rung_of(item: JSONObject) -> Rung:

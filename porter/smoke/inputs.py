@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from porter.facts.model import ModelFacts
+from porter.facts.reading import RepoReading
 from porter.facts.synonyms import PILS_OWN, filter_number
+from porter.facts.templates import template_placeholder
 from porter.facts.tile_tags import NUMBER
 from porter.jsontypes import JSON, JSONObject, items
 
@@ -16,17 +19,36 @@ ODD = "odd aspect"
 """The prompt whose image the reference may exchange for one that tells more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What stands for an image in a prompt, `{n}` for its number, and what between it and a question."""
+
+    text: str = "<image>"
+    after: str = "\n"
+
+
+PLAIN_SIGN = Sign()
+NO_SIGN = Sign("", "")
+"""Of a class that puts an image into the prompt by itself."""
+
+
+def sign_of(reading: RepoReading) -> Sign:
+    """As the repo's own prompts have it: its chat template where there is one for images, else a line of its own."""
+    facts = reading.facts
+    token = facts.value("image_context_token")
+    written = template_placeholder(reading.snapshot, token if isinstance(token, str) else None)
+    text = str(facts.value("image_placeholder") or PLAIN_SIGN.text)
+    return Sign(text) if written is None else Sign(text, written.after)
+
+
 def _image(width: float, height: float, seed: int) -> JSONObject:
     return {"width": max(1, round(width)), "height": max(1, round(height)), "seed": seed}
 
 
-def prompts(tile: int, placeholder: str, own: Path | None = None) -> list[JSONObject]:
-    """Each prompt is {name, text, images}; sizes follow the tile so that each shape of tiling is met.
-
-    `{n}` in the placeholder is the number of the image.
-    """
-    first, second = (placeholder.replace(NUMBER, str(number)) for number in (1, 2))
-    question = f"{first}\nDescribe the picture."
+def prompts(tile: int, sign: Sign, own: Path | None = None) -> list[JSONObject]:
+    """Each prompt is {name, text, images}; sizes follow the tile so that each shape of tiling is met."""
+    first, second = (sign.text.replace(NUMBER, str(number)) for number in (1, 2))
+    question = f"{first}{sign.after}Describe the picture."
     made: list[tuple[str, str, list[JSON]]] = [
         ("text", "The quick brown fox", []),
         ("one tile", question, [_image(tile, tile, 1)]),

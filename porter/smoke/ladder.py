@@ -15,7 +15,7 @@ from porter.jsontypes import JSON, JSONObject, items, objects
 from porter.process import REMOTE_CODE_LIMITS, WorkerSettings, run_worker
 from porter.proof.causes import TINY_TILE
 from porter.proof.compare import NEVER_PROVEN, Parity, Row, judge
-from porter.smoke.engine import EngineRun, placeholder
+from porter.smoke.engine import EngineRun
 from porter.smoke.fitting import Fitting, fitting
 from porter.smoke.inputs import prompts, shown, tiling
 from porter.smoke.model import ModelFolder, model_folder
@@ -87,7 +87,7 @@ class _Run:
         reading = subject.reading
         self.native = not reading.snapshot.auto_map
         self.model: ModelFolder = model_folder(reading, options.choice.weights, folder / "model", trust=options.trust)
-        self.prompts = prompts(self.model.tile, placeholder(reading.facts), options.image)
+        self.prompts = prompts(self.model.tile, subject.sign, options.image)
 
     def reference(self) -> Reference:
         """Draw the weights and run the repo's own code on them."""
@@ -114,7 +114,7 @@ class _Run:
     def _asked(self) -> JSONObject:
         facts, tile = self.subject.reading.facts, self.model.tile
         known: JSONObject = {**plain_facts(facts), "tiling": tiling(facts, tile), "native": self.native}
-        known["image_placeholder"] = placeholder(facts)
+        known["image_placeholder"] = self.subject.sign.text
         known["tokens_per_tile"] = self.model.tokens_per_tile
         return {
             "model": str(self.model.folder),

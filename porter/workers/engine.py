@@ -2,7 +2,7 @@
 
 Request  {model, out, architecture, rungs: {name: [those it needs]} in order, sets: [{name, weights}],
           prompts: [{name, text, images}], steps, max_model_len, max_images, banned, embed_method, trust_remote_code,
-          own_modules, placeholder, context_token, modalities, sizes: [[w, h]], pair: [[w, h], [w, h]],
+          own_modules, placeholder, after, context_token, modalities, sizes: [[w, h]], pair: [[w, h], [w, h]],
           weights: tiny|dummy|real, arguments: {of vllm.LLM}, gpu_share, parallel: {tp, pp, executor}}
 Answer   {rungs: [{name, status, detail, seconds}], device, engine, sets: [{name, results, error}]}
 

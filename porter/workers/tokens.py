@@ -160,7 +160,7 @@ class Sweep:
             self.attempt(Case(name, ""), lambda case, name=name: self.modality(case, name))  # type: ignore[misc]
 
     def cases_of_sizes(self) -> Iterator[Case]:
-        text = f"{self.placeholder}\n{WORDS}"
+        text = f"{self.placeholder}{self.payload['after']}{WORDS}"
         sizes = [tuple(size) for size in self.payload["sizes"]]
         largest = self.processor.dummy_size()
         if largest is not None and math.prod(largest) <= 4096**2:

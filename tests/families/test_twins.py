@@ -92,6 +92,30 @@ def test_what_a_config_class_sets_is_in_the_ports_config(twin_repo: Callable[[st
     assert '"hidden_act": "gelu"' in files(twin_repo("magpie-default"))[1]
 
 
+@pytest.mark.parametrize("name", ["martin-copy", "swift-subclass"])
+def test_a_class_that_puts_images_in_by_itself_keeps_its_prompts(name: str, twin_repo: Callable[[str], Path]) -> None:
+    reading = read(twin_repo(name))
+    verdict = decide(reading, tree())
+    assert reading.facts.value("image_placeholder") == "<image>" and verdict.match is not None
+    assert "get_placeholder_str" not in files(twin_repo(name))[0]
+    spec = port_spec(reading, verdict, tree())
+    assert FAMILIES[spec.family].prompt(spec, 56).placeholder == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "given"),
+    [
+        ("kestrel-copy", "model.bridge.projector.linear.weight", True),
+        ("merlin-subclass", "model.connector.modality_projection.proj.weight", False),
+        ("martin-copy", "model.bridge.project.weight", False),
+    ],
+)
+def test_a_loader_without_the_mapper_is_given_mapped_names(name: str, tensor: str, given: bool, tmp_path: Path) -> None:
+    text = files(stored(write_repo(TWINS[name], tmp_path), [tensor]))[0]
+    assert ("super().load_weights(self.hf_to_vllm_mapper.apply(weights))" in text) is given
+    assert ("WeightsMapper(" in text) is (name != "merlin-subclass")
+
+
 def test_keys_of_a_copy_are_read_under_their_own_names(twin_repo: Callable[[str], Path]) -> None:
     text = files(twin_repo("fulmar-copy"))[1]
     for mine, native in {"eye_config": "vision_config", "width": "embed_dim", "num_blocks": "depth"}.items():

@@ -9,14 +9,15 @@ from typing import cast
 import pytest
 
 from porter.errors import UsageError, WorkerError
-from porter.facts import infer
+from porter.facts import RepoReading, infer
 from porter.facts.model import Confidence, Fact, ModelFacts
 from porter.hub import snapshot_of
+from porter.hub.snapshot import RepoRef, Snapshot
 from porter.jsontypes import JSON, JSONObject
 from porter.process import WorkerSettings
 from porter.smoke import engine
 from porter.smoke.engine import Seen
-from porter.smoke.inputs import prompts, tiling
+from porter.smoke.inputs import Sign, prompts, tiling
 from porter.smoke.model import ModelFolder
 from porter.smoke.report import Rung, RungStatus
 from porter.smoke.rungs import RUNGS, with_prerequisites, without_trust
@@ -50,11 +51,42 @@ def test_a_crash_is_laid_at_the_rung_it_happened_in() -> None:
 
 
 def test_prompts_cover_the_shapes_of_tiling() -> None:
-    made = {prompt["name"]: prompt for prompt in prompts(56, "<pic>")}
+    made = {prompt["name"]: prompt for prompt in prompts(56, Sign("<pic>"))}
     assert made["text"]["images"] == []
     assert all(str(made[name]["text"]).count("<pic>") == len(made[name]["images"] or []) for name in made)  # type: ignore[arg-type]
     seeds = [image["seed"] for prompt in made.values() for image in prompt["images"]]  # type: ignore[union-attr,index,call-overload]
     assert len(seeds) == len(set(seeds))
+
+
+def templated(image: str | None) -> RepoReading:
+    """A repo whose chat template writes this for an image."""
+    branch = "{% if part['type'] == 'image' %}" + str(image) + "{% else %}{{ part['text'] }}{% endif %}"
+    text = "{% for part in messages[0]['content'] %}" + branch + "{% endfor %}"
+    files: dict[str, JSONObject] = {"config.json": {"architectures": ["Model"]}}
+    return infer(
+        Snapshot(RepoRef("a/b", None, local=False), json=files, text={"chat_template.jinja": text} if image else {})
+    )
+
+
+@pytest.mark.parametrize(
+    ("image", "sign"),
+    [
+        ("<see>", Sign("<see>", "")),
+        ("{{ '<see>\\n' }}", Sign("<see>", "\n")),
+        ("<see> ", Sign("<see>", " ")),
+        (None, Sign("<image>", "\n")),
+    ],
+)
+def test_prompts_follow_the_chat_template(image: str | None, sign: Sign) -> None:
+    subject = Subject(templated(image))
+    assert subject.sign == sign
+    assert prompts(56, subject.sign)[1]["text"] == f"{sign.text}{sign.after}Describe the picture."
+
+
+def test_nothing_stands_for_an_image_that_the_class_puts_in_itself() -> None:
+    made = prompts(56, Subject(templated("<see>"), silent=True).sign)
+    assert [prompt["text"] for prompt in made if "<see>" in str(prompt["text"])] == []
+    assert made[1]["text"] == "Describe the picture." and made[1]["images"]
 
 
 def test_an_unknown_mean_is_assumed_and_an_absent_one_is_not() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from porter.errors import WorkerError
 from porter.jsontypes import JSON
-from porter.smoke.inputs import prompts
+from porter.smoke.inputs import Sign, prompts
 from porter.smoke.reference import with_pictures
 from porter.workers import tilings
 from porter.workers.preprocess import Inputs, closest_grid
@@ -62,7 +62,7 @@ def test_pictures_that_are_not_cut_are_not_tried() -> None:
 
 
 def test_the_ladder_takes_the_picture() -> None:
-    before = prompts(28, "<image>")
+    before = prompts(28, Sign("<image>"))
     picture: JSON = {"width": 35, "height": 77, "seed": 6}
     after = with_pictures(before, [picture])
     assert [prompt["name"] for prompt in after] == [prompt["name"] for prompt in before]
@@ -71,7 +71,7 @@ def test_the_ladder_takes_the_picture() -> None:
 
 
 def test_further_pictures_have_prompts_of_their_own() -> None:
-    before = prompts(28, "<image-{n}>")
+    before = prompts(28, Sign("<image-{n}>"))
     pictures: list[JSON] = [{"width": 28 + at, "height": 77, "seed": 6} for at in range(3)]
     after = with_pictures(before, [*pictures])
     assert [prompt["name"] for prompt in after[len(before) :]] == ["odd aspect 2", "odd aspect 3"]
@@ -81,7 +81,7 @@ def test_further_pictures_have_prompts_of_their_own() -> None:
 
 def test_without_one_the_prompts_stay() -> None:
     for none in (None, []):
-        assert with_pictures(prompts(28, "<image>"), none) == prompts(28, "<image>")  # type: ignore[arg-type]
+        assert with_pictures(prompts(28, Sign("<image>")), none) == prompts(28, Sign("<image>"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_without_one_the_prompts_stay() -> None:
 )
 def test_two_sides_are_never_asked_about_different_pictures(picture: JSON) -> None:
     with pytest.raises(WorkerError, match="a picture of its own that cannot be drawn again"):
-        with_pictures(prompts(28, "<image>"), [picture])
+        with_pictures(prompts(28, Sign("<image>")), [picture])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from porter.errors import TreeError
-from porter.families.held import held_by
+from porter.families.held import MAPPER, held_by
 from porter.vllm_tree.classes import (
     ClassReading,
     find_class,
@@ -16,6 +16,7 @@ from porter.vllm_tree.classes import (
     lineage,
     registered_processor,
 )
+from porter.vllm_tree.prompts import inserts_images
 from porter.vllm_tree.registry import architectures
 from porter.vllm_tree.syntax import calls, dotted
 from porter.vllm_tree.tree import Tree
@@ -23,6 +24,7 @@ from porter.weights.mapper import NameRules
 
 HOOK = "get_hf_processor"
 CONFIG_HOOK = "get_hf_config"
+LOADER = "load_weights"
 MODALITIES = ("image", "video", "audio", "")
 PREFIX_LM_FILES = ("transformers_utils/model_arch_config_convertor.py", "config/model.py")
 
@@ -57,6 +59,10 @@ class TwinAnchors:
     video: str
     mapper: NameRules
     prefix_lm: bool
+    inserts: bool
+    """Its processor puts images into the prompt by itself: no text stands for them."""
+    maps: bool
+    """Its `load_weights` takes the class's mapper."""
 
 
 def read_anchors(tree: Tree, architecture: str, model_type: str = "") -> TwinAnchors:
@@ -80,7 +86,15 @@ def read_anchors(tree: Tree, architecture: str, model_type: str = "") -> TwinAnc
         video=_placeholder(tree, model, "video"),
         mapper=held_by(tree, model).rules,
         prefix_lm=model_type in _prefix_lm_types(tree),
+        inserts=inserts_images(tree, model),
+        maps=_maps(tree, model),
     )
+
+
+def _maps(tree: Tree, model: ClassReading) -> bool:
+    found = find_method(tree, model, LOADER)
+    inside = ast.walk(found[1]) if found is not None else ()
+    return any(isinstance(item, ast.Attribute) and item.attr == MAPPER for item in inside)
 
 
 def _module(file: str) -> str:

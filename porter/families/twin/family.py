@@ -151,6 +151,7 @@ def _base(judged: Judgement, found: Original) -> TwinBase:
         video=anchors.video,
         trio=trio,
         registered=trio == anchors.trios[0],
+        maps=anchors.maps,
         processor=(trio.hf_module or "transformers", trio.hf_processor or found.processor),
     )
 
@@ -171,25 +172,16 @@ def _needs_config(spec: TwinSpec) -> str:
 
 def _model(spec: TwinSpec, relative: bool) -> dict[str, Any]:
     """Everything that templates/twin/model.py.j2 names."""
-    imports = Imports(relative=relative)
-    imports.model(spec.base.module, spec.base.model)
     placeholder = spec.placeholder != spec.base.placeholder
     dummy = placeholder and spec.base.trio.literal
-    if spec.rules:
-        imports.model("utils", "WeightsMapper")
-    if spec.rules.regex:
-        imports.plain.add("re")
-    if spec.settings or spec.modules:
-        imports.add("vllm.config", "VllmConfig")
-    add_imports(imports, spec.modules, spec.base.config)
-    if any(value.startswith("nn.") for _, value in spec.settings):
-        imports.plain.add("torch.nn as nn")
+    loads = bool(spec.rules) and not spec.base.maps
+    registers = bool(dummy or spec.largest or not spec.base.registered)
+    imports = _imports(spec, relative)
+    if loads:
+        imports.add("collections.abc", "Iterable")
+        imports.plain.add("torch")
     if dummy:
         imports.add("collections.abc", "Mapping")
-    if spec.largest is not None:
-        imports.model(*spec.largest)
-        imports.add("vllm.multimodal.parse", "ImageSize")
-    registers = bool(dummy or spec.largest or not spec.base.registered)
     if registers:
         imports.add("vllm.multimodal", "MULTIMODAL_REGISTRY")
         imports.model(spec.base.trio.module, spec.base.trio.info, spec.base.trio.processor, spec.base.trio.dummy)
@@ -197,6 +189,7 @@ def _model(spec: TwinSpec, relative: bool) -> dict[str, Any]:
         "spec": spec,
         "imports": imports.render(),
         "mapper": mapper(spec.rules),
+        "loads": loads,
         "placeholder": spec.placeholder if placeholder else None,
         "video": spec.video_placeholder if spec.video_placeholder != spec.base.video else None,
         "dummy": spec.names.cls("DummyInputsBuilder") if dummy else None,
@@ -206,6 +199,25 @@ def _model(spec: TwinSpec, relative: bool) -> dict[str, Any]:
         "modules": [written(item, spec.names.cls(item.role)) for item in spec.modules],
         "reads_config": any(not item.role and CONFIG in item.text for item in spec.modules),
     }
+
+
+def _imports(spec: TwinSpec, relative: bool) -> Imports:
+    """What the spec by itself asks for."""
+    imports = Imports(relative=relative)
+    imports.model(spec.base.module, spec.base.model)
+    if spec.rules:
+        imports.model("utils", "WeightsMapper")
+    if spec.rules.regex:
+        imports.plain.add("re")
+    if spec.settings or spec.modules:
+        imports.add("vllm.config", "VllmConfig")
+    add_imports(imports, spec.modules, spec.base.config)
+    if any(value.startswith("nn.") for _, value in spec.settings):
+        imports.plain.add("torch.nn as nn")
+    if spec.largest is not None:
+        imports.model(*spec.largest)
+        imports.add("vllm.multimodal.parse", "ImageSize")
+    return imports
 
 
 def _config(spec: TwinSpec) -> dict[str, Any]:

@@ -289,9 +289,10 @@ def _part_notes(part: PartMap, reading: ReadingLike) -> Notes:
 
 
 def _placeholder(reading: ReadingLike, anchors: TwinAnchors) -> tuple[str, Notes]:
-    """What prompts say for one image: the tree's own text, or what the repo's template or code writes."""
+    """What prompts say for one image: the tree's own text, or what the repo's template or code writes; nothing where
+    the tree's class puts the image in by itself."""
     found = reading.facts.value("image_placeholder")
     text = found if isinstance(found, str) and found else anchors.placeholder
-    if text == anchors.placeholder:
-        return text, Notes()
+    if anchors.inserts or text == anchors.placeholder:
+        return anchors.placeholder, Notes()
     return text, differs("image placeholder", anchors.placeholder, text, "get_placeholder_str")

@@ -18,7 +18,7 @@ class TwinBase:
     """The original by name: `module` and `model` in the tree at hand, `config` in transformers.
 
     `placeholder` is the text of an image in prompts of the tree's class, `video` that of a video; `registered`: `trio`
-    is the one that it is registered with.
+    is the one that it is registered with; `maps`: its `load_weights` takes the mapper of the class.
     """
 
     module: str
@@ -28,6 +28,7 @@ class TwinBase:
     video: str
     trio: Trio
     registered: bool
+    maps: bool
     processor: tuple[str, str]
     """(module, class) of the HF processor."""
 
