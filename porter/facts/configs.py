@@ -10,7 +10,7 @@ from porter.facts.code import CodeReading, json_config
 from porter.facts.code_words import CodeWords, code_words
 from porter.facts.model import Confidence, Evidence, Fact
 from porter.facts.synonyms import looks_like, spellings
-from porter.facts.towers import read_value
+from porter.facts.towers import TowerReading, read_value
 from porter.hub.snapshot import Snapshot
 from porter.jsontypes import JSON
 from porter.source.values import Instance, LibraryConfig, Src, Val, from_json, plain
@@ -76,6 +76,8 @@ class Configs:
     text: Val | None = None
     vision: Val | None = None
     processor: Instance | None = None
+    tower: TowerReading | None = None
+    """The vision tower that image features come from, where code was followed to it."""
     known: dict[str, Found] = field(default_factory=dict)
     layers: dict[str, Found] = field(default_factory=dict)
     """Settings of the vision tower that its own layers state."""

@@ -145,6 +145,7 @@ def feature_path(configs: Configs) -> FeaturePath | None:
     path = read_features(configs.code, image_size, text_width if isinstance(text_width, int) else None)
     if path is None:
         return None
+    configs.tower = path.tower
     configs.vision = tower_scope(configs, path.tower) or configs.vision
     settings = tower_settings(configs.code.run, path.tower)
     configs.layers = {name: Found(plain(value), value.src) for name, value in settings.items() if value.known}

@@ -81,6 +81,7 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
         "vision": "config.vision_config" if own_config else config_key(spec, "vision_config"),
         "uses_image_config": any(source.kind == "processor" for source in spec.tiling.values()),
         "connector_locals": connector_locals(spec.connector),
+        "scales": [f"layer.{name}" for name in spec.tower.scales] if spec.tower is not None else [],
         "normalise": _normalise(spec),
         "mapper": mapper(spec.rules),
         "resample": PIL_FILTERS[spec.pixels.resample] if spec.pixels else None,

@@ -189,6 +189,8 @@ class TowerSpec:
     module: str
     post_norm: bool | None
     inner: str = ""
+    scales: tuple[str, ...] = ()
+    """Parameters of each layer that the repo's lacks: the port takes them out, and one stands in."""
 
 
 @dataclass(frozen=True, slots=True)

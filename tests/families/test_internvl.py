@@ -39,7 +39,7 @@ def test_the_base_is_read_from_the_tree(anchors: Anchors) -> None:
     assert [layer.op for layer in anchors.connector] == ["LayerNorm", "Linear", "GELU", "Linear"]
     assert anchors.drop_tokens == 1
     assert anchors.base_tower == "intern_vit"
-    assert set(anchors.towers) == {"intern_vit", "siglip", "clip"}
+    assert set(anchors.towers) == {"intern_vit", "siglip", "clip", "radio"}
     assert {"force_image_size", "ps_version", "select_layer", "vision_config.patch_size"} <= set(anchors.reads)
     assert anchors.image_only != anchors.with_video
 
@@ -122,7 +122,7 @@ def test_a_connector_of_one_linear(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fact", "value", "blocker"),
     [
-        ("vision_tower", [{"kind": "radio", "class": "RADIOModel"}], "vision tower"),
+        ("vision_tower", [{"kind": "sam", "class": "SamModel"}], "vision tower"),
         ("vision_tower", [{"kind": "siglip"}, {"kind": "clip"}], "vision tower"),
         ("image_context_token", None, "image context token"),
         ("image_size", [56, 112], "image size"),

@@ -93,7 +93,7 @@ def test_separators_of_another_kind_are_a_blocker(tmp_path: Path) -> None:
     assert "image separators" in {item.what for item in FAMILY.match(read(repo), tree()).blockers}
 
 
-BLOCKED = {"as-h2ovl": {"tiles"}, "as-nemotron-nano-vl": {"vision tower"}}
+BLOCKED = {"as-h2ovl": {"tiles"}}
 
 
 @pytest.mark.parametrize("name", [one.name for one in descendants()])

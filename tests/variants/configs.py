@@ -11,6 +11,7 @@ ARCHITECTURES = {
     "internlm2": "InternLM2ForCausalLM",
 }
 VISION_MODEL_TYPES = {"siglip": "siglip_vision_model", "clip": "clip_vision_model"}
+NATIVE_RADIO = {"cls_tokens": "num_cls_tokens", "registers": "num_registers", "table_size": "max_img_size"}
 RESAMPLE_CODES = {"lanczos": 1, "bilinear": 2, "bicubic": 3}
 SHARED_VISION = (
     "hidden_size",
@@ -27,6 +28,8 @@ PREPROCESSOR_KEYS = {"image_size": "tile_size", "min_tiles": "min_tiles", "max_t
 
 
 def vision_model_type(recipe: Recipe) -> str:
+    if recipe.tower.kind == "radio" and recipe.tower.native:
+        return "radio"
     return VISION_MODEL_TYPES.get(recipe.tower.kind, f"{recipe.names.model_type}_vision")
 
 
@@ -35,7 +38,9 @@ def vision_values(recipe: Recipe) -> dict[str, object]:
     tower = recipe.tower
     names = SHARED_VISION if tower.native or tower.kind == "radio" else SHARED_VISION + OWN_VISION
     values = {tower.keys.get(name, name): getattr(tower, name) for name in names}
-    values |= {"cls_tokens": 1, "registers": 3} if tower.kind == "radio" else {}
+    if tower.kind == "radio":
+        spelled = NATIVE_RADIO if tower.native else {"cls_tokens": "cls_tokens", "registers": "registers"}
+        values |= {key: getattr(tower, name) for name, key in spelled.items()}
     if tower.mlp_ratio is not None:
         del values[tower.keys.get("intermediate_size", "intermediate_size")]
         values[tower.mlp_ratio] = tower.intermediate_size / tower.hidden_size

@@ -49,7 +49,11 @@ STOCK_IMAGES = {
     "resample": RESAMPLE_CODES["bicubic"],
 }
 TEXT_CLASSES = {"qwen2": "Qwen2", "qwen3": "Qwen3", "llama": "Llama"}
-NATIVE_TOWERS = {"siglip": "Siglip", "clip": "CLIP"}
+NATIVE_TOWERS = {
+    "siglip": ("SiglipVisionModel", "SiglipVisionConfig"),
+    "clip": ("CLIPVisionModel", "CLIPVisionConfig"),
+    "radio": ("RadioModel", "RadioConfig"),
+}
 CANONICAL_VISION = (*STOCK_VISION, "hidden_act", "norm_type", "qkv_bias", "qk_normalization", "initializer_factor")
 
 
@@ -141,7 +145,7 @@ def mid_expr(recipe: Recipe, owner: str) -> str:
 def class_names(recipe: Recipe) -> dict[str, object]:
     """Classes and modules, and where they are imported from."""
     names, tower, llm = recipe.names, recipe.tower, recipe.llm
-    native = NATIVE_TOWERS.get(tower.kind)
+    native = NATIVE_TOWERS.get(tower.kind) if tower.native else None
     text = TEXT_CLASSES.get(llm.kind)
     return {
         "model_class": names.architecture,
@@ -149,8 +153,8 @@ def class_names(recipe: Recipe) -> dict[str, object]:
         "config_file": f"configuration_{names.stem}",
         "vision_file": f"vision_{names.stem}",
         "connector_file": f"projector_{names.stem}" if recipe.connector.own_file else None,
-        "vision_class": f"{native}VisionModel" if native else tower.class_name,
-        "vision_config_class": f"{native}VisionConfig" if native else f"{tower.class_name}Config",
+        "vision_class": native[0] if native else tower.class_name,
+        "vision_config_class": native[1] if native else f"{tower.class_name}Config",
         "vision_config_import": tower.native,
         "vision_model_type": vision_model_type(recipe),
         "tower_import": "transformers" if tower.native else None,

@@ -39,6 +39,10 @@ class Tower:
     mlp_ratio: str | None = None
     """The key of the ratio from which the code derives `intermediate_size`, when it is not stored itself."""
     class_name: str = ""
+    cls_tokens: int = 1
+    registers: int = 3
+    table_size: int = 56
+    """Kind "radio" only: rows before the patches, and (native) the image size that the table of positions is for."""
     head: bool = True
     """Native SigLIP only: whether the pooling head is built (and stored)."""
 

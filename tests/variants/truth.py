@@ -73,6 +73,11 @@ def tower_truth(recipe: Recipe) -> dict[str, Value]:
     }
 
 
+def learnt_rows(recipe: Recipe) -> int:
+    """How many rows stand before the patches."""
+    return recipe.tower.cls_tokens + recipe.tower.registers if recipe.tower.kind == "radio" else 1
+
+
 def connector_steps(recipe: Recipe) -> list[dict[str, Value]]:
     """The layers in the order of the forward pass, still without names."""
     connector, merged, width = recipe.connector, recipe.merged_width, recipe.llm.hidden_size
@@ -130,7 +135,7 @@ def feature_path(recipe: Recipe) -> list[dict[str, Value]]:
         path.append({"op": "normalize", "mean": by_role["mean"], "std": by_role["std"]})
     path.append({"op": "tower", "attr": tower_truth(recipe)["attr"], "layer": recipe.select_layer, "output": output})
     if recipe.tower.has_cls:
-        path.append({"op": "drop_tokens", "count": 4 if recipe.tower.kind == "radio" else 1})
+        path.append({"op": "drop_tokens", "count": learnt_rows(recipe)})
     if recipe.shuffle:
         path.append({"op": "pixel_shuffle", "version": recipe.version, "ratio": recipe.ratio})
     path.append({"op": "connector", "attr": recipe.names.connector})

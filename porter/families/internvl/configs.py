@@ -28,11 +28,14 @@ TEXT_ATTRIBUTES = (
 )
 """Read off a text config by vLLM outside the model's own file."""
 OPTIONAL = frozenset({"vision_use_head"})
+NOTHING: Mapping[str, JSON] = {}
 AMBIGUOUS = frozenset({"decoder", "generator", "text_encoder"})
 """Keys that transformers takes for text configs of their own."""
 
 
-def judge_vision(reading: ReadingLike, tower: TowerAnchor, image_size: int) -> tuple[SubConfig, Notes]:
+def judge_vision(
+    reading: ReadingLike, tower: TowerAnchor, image_size: int, settled: Mapping[str, JSON] = NOTHING
+) -> tuple[SubConfig, Notes]:
     """The vision config: transformers' class with keys translated, or a class of the port with all that is read."""
     key = _key(reading, "vision_config_key")
     renames: dict[str, str] = {}
@@ -41,6 +44,12 @@ def judge_vision(reading: ReadingLike, tower: TowerAnchor, image_size: int) -> t
     forced: dict[str, JSON] = {}
     missing: list[str] = []
     for attribute in tower.reads:
+        stated = reading.resolve("vision", attribute).value if attribute in settled else None
+        if attribute in settled and not (isinstance(stated, dict) and same(stated.get("value"), settled[attribute])):
+            _place(
+                reading, attribute, Source("constant", settled[attribute]), key, (renames, defaults, computed, forced)
+            )
+            continue
         value = image_size if attribute == "image_size" else None
         source = resolved(reading, "vision", attribute, None) or (
             Source("constant", value) if value is not None else None

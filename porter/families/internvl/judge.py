@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from porter.families.base import ReadingLike
 from porter.families.bases import judge_bases
 from porter.families.internvl.anchors import Anchors
 from porter.families.internvl.configs import judge_attributes, judge_text, judge_vision
 from porter.families.internvl.connector import judge_connector
+from porter.families.internvl.encoder import judge_encoder, own_settings
 from porter.families.internvl.grids import judge_grid
 from porter.families.internvl.judgement import Judgement, Notes, blocked, differs
 from porter.families.internvl.path import PathFinding, judge_path
@@ -30,19 +32,21 @@ from porter.vllm_tree.tree import Tree
 def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement, Notes]:
     """Every part in turn; a part that cannot be judged leaves a blocker and the others are judged all the same."""
     tower, tower_notes = _tower(reading, anchors)
+    size, size_notes = _image_size(reading, tower)
     path = judge_path(reading, anchors, tower.kind) if tower is not None else PathFinding(Notes())
     code, connector_notes = judge_connector(reading, anchors, path.ratio)
     tokens, placeholder, token_notes = judge_tokens(reading, anchors)
     tags, tag_notes = judge_tags(reading, anchors)
     cut = judge_grid(reading, tree, anchors)
     pixels, pixel_notes = judge_pixels(reading, anchors, path.normalized_by, bool(path.buffers), cut)
-    size, size_notes = _image_size(reading, tower)
+    encoder, encoder_notes = judge_encoder(reading, tower, size, path.dropped)
     library = library_beside(tree.package)
     text, text_notes = judge_text(reading, tree, library)
-    vision, vision_notes = judge_vision(reading, tower, size) if tower is not None else (None, Notes())
+    settled = own_settings(tower, size, encoder)
+    vision, vision_notes = judge_vision(reading, tower, size, settled) if tower is not None else (None, Notes())
     tiling = judge_tiling(reading, anchors)
     attributes, config_notes = judge_attributes(reading, anchors, _settled(path, tiling), size, size)
-    parts = (tower_notes, path.notes, connector_notes, token_notes, tag_notes, pixel_notes, size_notes)
+    parts = (tower_notes, encoder_notes, path.notes, connector_notes, token_notes, tag_notes, pixel_notes, size_notes)
     found = (*parts, cut.notes, text_notes, vision_notes, judge_bases(reading, tree))
     judgement = Judgement(
         anchors=anchors,
@@ -54,7 +58,7 @@ def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement
         tags=tags,
         label=label_of(reading, placeholder),
         pixels=pixels,
-        tower=path.tower,
+        tower=replace(path.tower, scales=()) if path.tower is not None and encoder.scaled else path.tower,
         connector_code=code,
         buffers=path.buffers,
         features=path.features,

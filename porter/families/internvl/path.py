@@ -105,6 +105,8 @@ def _int(value: JSON) -> int:
 
 
 def _extra_tokens(tower: TowerAnchor, front: int) -> Notes:
+    if tower.prefix is not None:
+        return Notes() if front else blocked("image tokens", f"{tower.cls} has learnt rows before the patches")
     if front > (1 if tower.has_cls else 0):
         return blocked(
             "image tokens",
@@ -121,7 +123,7 @@ def _tower(reading: ReadingLike, anchors: Anchors, tower: TowerAnchor, tap: JSON
     stored = any(".post_layernorm." in f".{tensor.name}" for tensor in reading.snapshot.tensors.tensors)
     known = bool(reading.snapshot.tensors.tensors)
     post_norm = last and tower.norms_last and (stored or not known)
-    return TowerSpec(tower.cls, tower.module, post_norm if tower.post_norm else None, tower.inner)
+    return TowerSpec(tower.cls, tower.module, post_norm if tower.post_norm else None, tower.inner, tower.scales)
 
 
 def _normalization(

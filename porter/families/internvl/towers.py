@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from porter.jsontypes import JSON
 from porter.vllm_tree.classes import classes_of, find_class, find_method
 from porter.vllm_tree.config_reads import config_attributes_read
 from porter.vllm_tree.syntax import parameter_names
@@ -25,12 +27,27 @@ class TowerKind:
     """The attribute under which the class keeps the encoder, "" when it is the encoder itself."""
     norms_last: bool
     """Whether the reference applies its post layer norm to `last_hidden_state`."""
+    prefix: str | None = None
+    """The setting that says how many learnt rows stand before the patches, where there may be more than one."""
+    settings: Mapping[str, JSON] = field(default_factory=dict)
+    """What the class reads and no repo of this kind can mean by the same name."""
+    scales: tuple[str, ...] = ()
+    """Vectors that the class multiplies each branch with, and towers of this kind lack."""
 
 
+RADIO: Mapping[str, JSON] = {
+    "teachers": [],
+    "cls_token_per_teacher": False,
+    "video_temporal_patch_size": 1,
+    "separate_video_embedder": True,
+}
 KINDS = {
     "intern_vit": TowerKind("InternVisionModel", "intern_vit", None, True, "", False),
     "siglip": TowerKind("SiglipVisionModel", "siglip", "SiglipVisionConfig", False, "vision_model", True),
     "clip": TowerKind("CLIPVisionModel", "clip", "CLIPVisionConfig", True, "vision_model", False),
+    "radio": TowerKind(
+        "RadioInternVisionModel", "radio", None, True, "", False, "register_multiple", RADIO, ("ls1", "ls2")
+    ),
 }
 
 
@@ -49,6 +66,9 @@ class TowerAnchor:
     reads: dict[str, int]
     skips_layers: bool = True
     """Whether its loader passes over layers that were not built because a lower one is tapped."""
+    prefix: str | None = None
+    settings: Mapping[str, JSON] = field(default_factory=dict)
+    scales: tuple[str, ...] = ()
 
 
 def tower_anchors(tree: Tree) -> dict[str, TowerAnchor]:
@@ -70,6 +90,7 @@ def _anchor(tree: Tree, kind: str, known: TowerKind) -> TowerAnchor | None:
     return TowerAnchor(
         kind, known.cls, known.file, known.config, known.has_cls, known.inner, known.norms_last,
         "require_post_norm" in names, _reads(tree, file, known.cls), _skips_layers(tree, file),
+        known.prefix, known.settings, known.scales,
     )  # fmt: skip
 
 

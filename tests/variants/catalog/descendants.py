@@ -131,4 +131,31 @@ NEMOTRON = Recipe(
     post_init=False,
 )  # fmt: skip
 
-RECIPES = (QIANFAN, H2OVL, H2OVL_ONCE, NVLM, EAGLE, EAGLE_PLAIN, EAGLE_ONE, EAGLE_TENSORS, NEMOTRON)
+NEMOTRON_ROWS = replace(
+    NEMOTRON,
+    name="as-nemotron-rows",
+    axes=("RADIO with three class tokens and five registers", "Qwen3", "tags of tiles", "other widths"),
+    seed=114,
+    names=replace(NEMOTRON.names, architecture="RowsVLChatModel", model_type="rows_vl", stem="rows_vl"),
+    tower=replace(
+        NEMOTRON.tower, hidden_size=96, num_hidden_layers=3, num_attention_heads=3, intermediate_size=160,
+        patch_size=8, image_size=48, layer_norm_eps=1e-5, cls_tokens=3, registers=5,
+    ),
+    llm=Language("qwen3", tied=True),
+    connector=Connector(),
+    tokens=Tokens("<Image>", "</Image>", "<image>", style="module", tags=("<tile_{}>", "<tile_global_thumbnail>")),
+    settings=VL_SETTINGS,
+)  # fmt: skip
+
+NEMOTRON_NATIVE = replace(
+    NEMOTRON,
+    name="as-nemotron-native",
+    axes=("transformers' own RADIO", "Qwen2", "v1"),
+    seed=115,
+    names=replace(NEMOTRON.names, architecture="NativeVLModel", model_type="native_vl", stem="native_vl"),
+    tower=Tower("radio", "native", intermediate_size=192, mlp_ratio="mlp_ratio", cls_tokens=2, registers=2),
+    llm=Language(),
+    version="v1",
+)
+
+RECIPES = (QIANFAN, H2OVL, H2OVL_ONCE, NVLM, EAGLE, EAGLE_PLAIN, EAGLE_ONE, EAGLE_TENSORS, NEMOTRON, NEMOTRON_ROWS, NEMOTRON_NATIVE)

@@ -130,7 +130,7 @@ class SiskinForConditionalGeneration(InternVLChatModel):
         )
 
     def extract_feature(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        vit_embeds = self.vision_model(pixel_values=pixel_values)
+        vit_embeds = self.vision_model(pixel_values)
 
         grid_length = int(vit_embeds.shape[1] ** 0.5)
         vit_embeds = vit_embeds.unflatten(1, (grid_length, grid_length))
