@@ -12,6 +12,7 @@ from math import isclose
 from typing import TypeVar
 
 from porter.facts.configs import Configs
+from porter.facts.radio import is_radio, is_scaled, rows_of, settings_of
 from porter.facts.tower_settings import HIDDEN_ACT
 from porter.jsontypes import JSON
 from porter.source.interpreter import Stop
@@ -22,6 +23,8 @@ from porter.source.values import Instance
 BATCH = 13
 """A size that no width, side or count is a multiple of by chance."""
 STEPS = 60_000
+PLAIN: Mapping[str, JSON] = {"norm_type": "layer_norm", "qk_normalization": False, "initializer_factor": 1.0}
+"""What every tower that can be read has."""
 T = TypeVar("T")
 
 
@@ -35,6 +38,10 @@ class Encoder:
     """Learnt rows before the patches."""
     scaled: bool = False
     """Whether each branch is multiplied with a stored vector."""
+    table: int | None = None
+    """The image size that the table of positions is for, where it is fitted to each image."""
+    mlp_ratio: float | None = None
+    """What a library's config states in place of the MLP's width."""
     unclear: str = ""
 
 
@@ -52,6 +59,8 @@ class _Other(Exception):
 def read_encoder(configs: Configs, image_size: int) -> Encoder:
     """Follow the tower's forward for square images of a size."""
     tower = configs.tower
+    if tower is not None and is_radio(tower.module, tower.config):
+        return _of_library(settings_of(tower.config), is_scaled(configs.snapshot))
     if tower is None or not isinstance(tower.module, Instance):
         return Encoder(unclear="the code of the tower is not there")
     run = configs.code.run
@@ -65,6 +74,21 @@ def read_encoder(configs: Configs, image_size: int) -> Encoder:
         return Encoder(unclear=f"what {tower.class_name} computes could not be read: {error}")
     except (Stop, RecursionError):
         return Encoder(unclear=f"{tower.class_name} is too large to follow")
+
+
+def _of_library(given: dict[str, JSON], scaled: bool) -> Encoder:
+    """Transformers' own RADIO by its settings."""
+    width, ratio, side, patch = (given[key] for key in ("hidden_size", "mlp_ratio", "max_img_size", "patch_size"))
+    if given["use_swiglu_ffn"] or not (scaled or given["layerscale_value"] == 1.0):
+        return Encoder(unclear="its MLP is a gated one, or its branches are scaled by what no checkpoint stores")
+    if not isinstance(width, int) or not isinstance(ratio, (int, float)):
+        return Encoder(unclear="its widths could not be read")
+    if not isinstance(side, int) or not isinstance(patch, int):
+        return Encoder(unclear="the size of its table of positions could not be read")
+    names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "hidden_act", "layer_norm_eps", "qkv_bias")
+    settings: dict[str, JSON] = {name: given[name] for name in names}
+    settings |= {"intermediate_size": int(width * ratio), **PLAIN}
+    return Encoder(settings, rows_of(given), scaled, side // patch * patch, float(ratio))
 
 
 def _tensor(out: object) -> Traced:
@@ -90,7 +114,7 @@ def _encoder(out: Traced, pixels: Traced) -> Encoder:
         raise _Other("its blocks differ" if found else "nothing is added to what a block is given")
     if [block.path.rpartition(".")[2] for block in found] != [str(index) for index in range(len(found))]:
         raise _Other("its blocks stand in another order than their numbers")
-    settings = {**found[0].settings, "num_hidden_layers": len(found), "hidden_size": state.shape[2]}
+    settings = {**found[0].settings, "num_hidden_layers": len(found), "hidden_size": state.shape[2], **PLAIN}
     return Encoder(settings, _rows(state, pixels), found[0].scaled)
 
 

@@ -17,6 +17,7 @@ from porter.facts.layout_language import Guess, guess_language
 from porter.facts.layout_model import Layout, Part, token_shape
 from porter.facts.layout_towers import seen_in, towers_in
 from porter.facts.model import Confidence, Evidence, Fact
+from porter.facts.radio import is_radio, stored_buffers
 from porter.facts.synonyms import HIDDEN, LAYERS
 from porter.facts.towers import TowerReading, config_of, read_value
 from porter.hub.snapshot import Snapshot, TensorInfo
@@ -327,6 +328,8 @@ def buffer_fact(layout: Layout, snapshot: Snapshot, code: CodeReading, path: Fea
             entry["values"] = list(const.data) if const.data and len(const.data) <= 16 else None
             listed.append(entry)
             shown.append(Evidence(buffer.place.file, buffer.place.where, buffer.place.text))
+    if path is not None and is_radio(path.tower.module, path.tower.config):
+        listed.extend(stored_buffers(snapshot, path.tower))
     _from_table(snapshot, [entry for entry in listed if isinstance(entry, dict)])
     if code.model is None:
         return Fact("buffers", listed, Confidence.UNKNOWN)

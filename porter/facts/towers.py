@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import isqrt, prod
 from typing import Any
 
+from porter.facts.radio import is_radio, rows_of, settings_of
 from porter.facts.synonyms import HEADS, HIDDEN, IMAGE_SIZE, LAYERS, PATCH_SIZE
 from porter.facts.tower_kinds import CLASS_TOKENS, class_token_of, kind_by_names, kind_by_word
 from porter.facts.tower_shapes import KINDS, kind_by_shapes
@@ -19,6 +20,12 @@ from porter.source.values import Instance, Layer, Src, Val, is_unknown, merge_so
 NOMINAL_GRID = 16
 GRID_WORDS = ("grid", "thw", "cu_seqlens", "image_sizes", "spatial_shapes", "tgt_sizes")
 REGISTERS = ("register_tokens", "registers", "reg_token", "register_token")
+RADIO_KEYS = {
+    "hidden_size": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "patch_size": "patch_size",
+}
 HEAD_NAMES = (*HEADS, "nhead", "head_count", "nheads")
 
 
@@ -76,6 +83,10 @@ def read_tower(run: Interpreter, module: Instance | Layer, image_size: int | Non
         value = read_value(run, config, spellings)
         if value is not None:
             tower.values[name] = value
+    if is_radio(module, config):
+        given = settings_of(config)
+        tower.has_cls = given["num_cls_tokens"] != 0
+        tower.values.update({name: Val(given[key]) for name, key in RADIO_KEYS.items() if name not in tower.values})
     if isinstance(module, Instance):
         tower.names = parameters(run, module)
         tower.native = takes_grid(run, module)
@@ -271,6 +282,8 @@ def _shape(tower: TowerReading, image_size: int | None) -> TowerShape | None:
     layers = plain(tower.values.get("layers"))
     depth = layers if isinstance(layers, int) else None
     extra = _rows_before(tower, hidden) or (1 if tower.has_cls else 0)
+    if is_radio(tower.module, tower.config) and isinstance(size, int):
+        return TowerShape(size // patch, rows_of(settings_of(tower.config)), hidden, depth, normalizes=True)
     if tower.native or not isinstance(size, int):
         return TowerShape(NOMINAL_GRID, extra, hidden, depth, nominal=True)
     return TowerShape(size // patch, extra, hidden, depth)

@@ -138,7 +138,7 @@ def _of(values: str, source: Source) -> str:
         number = source.value if isinstance(source.value, (int, float)) else 1
         return f"1 / {values}.get({path}, {1 / number if number else 1!r})"
     if source.kind == "product" and source.factor is not None:
-        return f"int({values}.get({layout.text(source.factor)}, 0) * {values}.get({path}, 0))"
+        return f"int({values}.get({layout.text(source.factor)}, 0) * {values}.get({path}, {source.otherwise!r}))"
     return layout.literal(source.value)
 
 

@@ -86,6 +86,8 @@ class Source:
     value: JSON
     path: str | None = None
     factor: str | None = None
+    otherwise: float = 0
+    """Of a product: the number where the JSON has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,12 +163,9 @@ def _tensor_attribute(tensor: object, name: str, holder: Val, place: str) -> Val
             return Val(tensor.last, holder.src)
         if name == "hidden_states":
             return Val(HiddenStates(tensor), holder.src)
-        if name == "pooler_output":
-            return (
-                unknown("pooled output of the tower", place)
-                if tensor.pooled is None
-                else Val(tensor.pooled, holder.src)
-            )
+        if name in ("features", "pooler_output"):
+            part = tensor.features if name == "features" else tensor.pooled
+            return unknown(f"{name} of the tower", place) if part is None else Val(part, holder.src)
         return _tensor_attribute(tensor.last, name, Val(tensor.last, holder.src), place)
     if name == "shape" and isinstance(tensor, (Features, Pixels)):
         return Val([Val(size, holder.src) for size in tensor.shape], holder.src)

@@ -51,6 +51,8 @@ class TowerShape:
     hidden: int
     layers: int | None
     nominal: bool = False
+    normalizes: bool = False
+    """A library's tower that normalises pixels itself, and gives the tokens of patches apart as `features`."""
 
 
 class Stop(Exception):

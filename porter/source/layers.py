@@ -7,12 +7,24 @@ from math import isqrt
 from typing import TYPE_CHECKING
 
 from porter.source.pooling import ADAPTIVE, CONVOLUTIONS, POOLS, adaptive, interpolated, pooled, queried, unfolded
-from porter.source.tensors import Features, Pixels, ShapeError, TowerOutput, axis_size, flatten, fresh, reshape
+from porter.source.tensors import (
+    Features,
+    Pixels,
+    ShapeError,
+    TowerOutput,
+    axis_size,
+    drop_tokens,
+    flatten,
+    fresh,
+    reshape,
+)
 from porter.source.values import ConstTensor, Function, Instance, Layer, Src, Val, is_unknown, plain, unknown
 
 if TYPE_CHECKING:
     from porter.source.interpreter import Frame, Interpreter
 
+NORMS_OF_PIXELS = ("norm_mean", "norm_std")
+"""What RADIO calls the buffers by which it normalises."""
 INERT_LAYERS = ("Identity", "Dropout", "DropPath")
 NORMS = ("LayerNorm", "RMSNorm", "GroupNorm")
 ACTIVATIONS = (
@@ -83,7 +95,11 @@ def _tower(
             return Val(of_tower(followed.value, id(module)), (place, *pixels.src[:2]))
         run.opaque.add(id(module))
     last = Features(axes, -1, "last_hidden_state", towers=(id(module),))
-    return Val(TowerOutput(last, shape.layers, pixels.value.ops), (place, *pixels.src[:2]))
+    patches = None
+    if shape.normalizes:
+        run.pixel_ops[id(module)] = (*pixels.value.ops, ("sub", NORMS_OF_PIXELS[0]), ("div", NORMS_OF_PIXELS[1]))
+        patches = drop_tokens(last, 1, shape.extra, None)
+    return Val(TowerOutput(last, shape.layers, pixels.value.ops, features=patches), (place, *pixels.src[:2]))
 
 
 def of_tower(output: object, tower: int) -> object:

@@ -62,6 +62,8 @@ class TowerOutput:
     ops: tuple[tuple[str, str], ...] = ()
     pooled: Features | None = None
     """What the model's code put into `pooler_output`."""
+    features: Features | None = None
+    """The tokens of patches alone, where the tower gives them apart."""
 
 
 @dataclass(frozen=True, slots=True)

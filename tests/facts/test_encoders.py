@@ -37,6 +37,9 @@ FOUND = Encoder(
         "layer_norm_eps": 1e-6,
         "hidden_act": "gelu",
         "qkv_bias": True,
+        "norm_type": "layer_norm",
+        "qk_normalization": False,
+        "initializer_factor": 1.0,
     },
     rows=4,
 )

@@ -6,7 +6,7 @@ from tests.variants.configs import ARCHITECTURES
 from tests.variants.recipe import Recipe
 
 Value = object
-TOWER_CLASSES = {"siglip": "SiglipVisionModel", "clip": "CLIPVisionModel"}
+TOWER_CLASSES = {"siglip": "SiglipVisionModel", "clip": "CLIPVisionModel", "radio": "RadioModel"}
 REQUIRED = (
     "architecture",
     "model_type",
@@ -43,9 +43,13 @@ REQUIRED = (
 )
 
 
+def own_radio(recipe: Recipe) -> bool:
+    return recipe.tower.kind == "radio" and not recipe.tower.native
+
+
 def inside(recipe: Recipe) -> str | None:
     """The module of the tower in which the encoder stands."""
-    return "model" if recipe.tower.kind == "radio" else recipe.names.tower_inside
+    return "model" if own_radio(recipe) else recipe.names.tower_inside
 
 
 def names_of_parts(recipe: Recipe) -> dict[str, str]:
@@ -62,7 +66,7 @@ def tower_truth(recipe: Recipe) -> dict[str, Value]:
     tower = recipe.tower
     return {
         "kind": tower.kind,
-        "class": "Encoder" if tower.kind == "radio" else TOWER_CLASSES.get(tower.kind, tower.class_name),
+        "class": "Encoder" if own_radio(recipe) else TOWER_CLASSES.get(tower.kind, tower.class_name),
         "prefix": names_of_parts(recipe)["vision_tower"],
         "attr": inside(recipe) or recipe.names.tower,
         "hidden_size": tower.hidden_size,
@@ -181,6 +185,9 @@ def truth_of(recipe: Recipe) -> dict[str, Value]:
             {"name": f"{place}.{attr}", "attr": attr, "shape": [3, 1, 1], "persistent": True}
             for attr in ("norm_mean", "norm_std")
         ]
+    if recipe.tower.kind == "radio" and recipe.tower.native:
+        name = f"{prefix}{names.tower}.summary_idxs"
+        buffers.append({"name": name, "attr": "summary_idxs", "shape": None, "persistent": True})
     return {
         "architecture": names.architecture,
         "model_type": names.model_type,

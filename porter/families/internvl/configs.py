@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from porter.families.base import ReadingLike
 from porter.families.internvl.anchors import Anchors
@@ -28,13 +29,13 @@ TEXT_ATTRIBUTES = (
 )
 """Read off a text config by vLLM outside the model's own file."""
 OPTIONAL = frozenset({"vision_use_head"})
-NOTHING: Mapping[str, JSON] = {}
+NOTHING: Mapping[str, Source] = {}
 AMBIGUOUS = frozenset({"decoder", "generator", "text_encoder"})
 """Keys that transformers takes for text configs of their own."""
 
 
 def judge_vision(
-    reading: ReadingLike, tower: TowerAnchor, image_size: int, settled: Mapping[str, JSON] = NOTHING
+    reading: ReadingLike, tower: TowerAnchor, image_size: int, settled: Mapping[str, Source] = NOTHING
 ) -> tuple[SubConfig, Notes]:
     """The vision config: transformers' class with keys translated, or a class of the port with all that is read."""
     key = _key(reading, "vision_config_key")
@@ -44,11 +45,8 @@ def judge_vision(
     forced: dict[str, JSON] = {}
     missing: list[str] = []
     for attribute in tower.reads:
-        stated = reading.resolve("vision", attribute).value if attribute in settled else None
-        if attribute in settled and not (isinstance(stated, dict) and same(stated.get("value"), settled[attribute])):
-            _place(
-                reading, attribute, Source("constant", settled[attribute]), key, (renames, defaults, computed, forced)
-            )
+        if attribute in settled and not _says(reading, attribute, settled[attribute]):
+            _place(reading, attribute, settled[attribute], key, (renames, defaults, computed, forced))
             continue
         value = image_size if attribute == "image_size" else None
         source = resolved(reading, "vision", attribute, None) or (
@@ -69,6 +67,12 @@ def judge_vision(
     return SubConfig(key, tower.config, shown, renames, defaults, forced, computed), notes
 
 
+def _says(reading: ReadingLike, attribute: str, settled: Source) -> bool:
+    """Whether the repo's config states what the code settles."""
+    stated = reading.resolve("vision", attribute).value
+    return isinstance(stated, dict) and same(stated.get("value"), settled.value)
+
+
 def _place(
     reading: ReadingLike,
     attribute: str,
@@ -84,7 +88,7 @@ def _place(
         if name != attribute:
             renames[attribute] = name
     elif source.kind in ("inverse", "product") and here:
-        computed[attribute] = Source(source.kind, source.value, name, source.factor)
+        computed[attribute] = replace(source, path=name)
     else:
         stated = at(reading.snapshot.config(), f"{key}.{attribute}" if key else attribute)
         target = forced if stated is not None and not same(stated, source.value) else defaults

@@ -42,7 +42,7 @@ def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement
     encoder, encoder_notes = judge_encoder(reading, tower, size, path.dropped)
     library = library_beside(tree.package)
     text, text_notes = judge_text(reading, tree, library)
-    settled = own_settings(tower, size, encoder)
+    settled = own_settings(reading, tower, size, encoder)
     vision, vision_notes = judge_vision(reading, tower, size, settled) if tower is not None else (None, Notes())
     tiling = judge_tiling(reading, anchors)
     attributes, config_notes = judge_attributes(reading, anchors, _settled(path, tiling), size, size)
