@@ -79,6 +79,8 @@ class Original:
     """model_type to the class that transformers looks up for it."""
     processor: str
     """The processor class that transformers looks up for it, "" without one."""
+    processing: str = ""
+    """The file of that class."""
 
 
 @lru_cache(maxsize=64)
@@ -101,7 +103,8 @@ def _read(library: Library, model_type: str, architecture: str) -> Original | No
         return None
     models = library.table("MODEL_MAPPING_NAMES")
     processor = library.table("PROCESSOR_MAPPING_NAMES").get(model_type, "")
-    return Original(Side.of(code), model, config, model_type, library.folder(model_type), models, processor)
+    own = library.file(model_type, "processing") or ""
+    return Original(Side.of(code), model, config, model_type, library.folder(model_type), models, processor, own)
 
 
 def _defined(code: CodeBase, paths: list[str], name: str) -> Definition | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from porter.facts.code import class_of
 from porter.facts.images import PROCESSOR_KEYS
 from porter.families.base import ReadingLike
 from porter.families.internvl.judgement import Notes, blocked, differs
 from porter.families.twin.anchors import Trio, TwinAnchors
 from porter.families.twin.original import Original
+from porter.families.twin.own_processor import unlike
+from porter.hub.snapshot import AutoMapEntry
+from porter.source.alike import Side
+from porter.source.codebase import Definition
 
 FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
 
@@ -15,7 +20,7 @@ def judge_processing(reading: ReadingLike, anchors: TwinAnchors, found: Original
     """The tree's trio that takes the processor which the repo's own files lead to; blocked without one."""
     own = [entry for entry in reading.snapshot.auto_map if entry.key in PROCESSOR_KEYS]
     if own:
-        return None, blocked("processor", f"the repo brings its own {own[0].key} ({own[0].file})")
+        return _own(reading, anchors, found, own)
     named = [reading.snapshot.json.get(file, {}).get("processor_class") for file in FILES]
     stated = next((name for name in named if isinstance(name, str)), None)
     taken = {trio.hf_processor or found.processor: trio for trio in reversed(anchors.trios)}
@@ -26,3 +31,22 @@ def judge_processing(reading: ReadingLike, anchors: TwinAnchors, found: Original
     if trio == anchors.trios[0]:
         return trio, Notes()
     return trio, differs("processor", anchors.trios[0].hf_processor, stated, trio.info)
+
+
+def _own(
+    reading: ReadingLike, anchors: TwinAnchors, found: Original, own: list[AutoMapEntry]
+) -> tuple[Trio | None, Notes]:
+    """A copy of the original's processor is the original's: the tree makes one of that from the same files."""
+    entry, run = own[0], reading.configs.code.run
+    cls = class_of(run, entry)
+    native = found.side.code.meaning(found.processing, found.processor) if found.processing else None
+    trio = next((item for item in anchors.trios if item.hf_processor == found.processor), None)
+    whole = {(item.key, item.class_name) for item in own} == {("AutoProcessor", entry.class_name)}
+    if cls is None or trio is None or not whole or not isinstance(native, Definition):
+        return None, blocked("processor", f"the repo brings its own {entry.key} ({entry.file})")
+    theirs = Definition(cls.file, cls.node.name, cls.node)
+    stated = reading.snapshot.json.get("processor_config.json", {})
+    others = list(unlike(found.side, Side.of(run.code), native, theirs, stated))
+    if others:
+        return None, blocked("processor", f"{entry.file}: {cls.node.name} is not {found.processor}: {others[0]}")
+    return trio, differs("processor", found.processor, cls.node.name, f"{found.processor}, of which it is a copy")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.twins.catalog.common import ENDS, HALF, SIGLIP, TEXT
 from tests.twins.shapes import Edit, Family, Insert, Twin
 
@@ -203,4 +205,22 @@ DOWITCHER = Twin(
     ),
     near_miss="the connector that replaces the original's scales what it gives",
 )
-TWINS = (PLOVER, CURLEW, DUNLIN, GODWIT, SANDPIPER, PHALAROPE, DOTTEREL, TURNSTONE, WHIMBREL, DOWITCHER)
+KNOT = Twin(
+    "knot-processor",
+    LLAVA_ONEVISION,
+    "Knot",
+    "knot_vl",
+    keys={"vision_config": "eye_config"},
+    tokens={"<image>": "<picture>", "<video>": "<film>"},
+    own_processor=True,
+)
+"""A copy of the processor too, with other tokens for those that its files name."""
+RUFF = replace(
+    KNOT,
+    name="ruff-near",
+    title="Ruff",
+    model_type="ruff_vl",
+    edits=(Edit("LlavaOnevisionProcessor", "if ratio > 1.1:", "if ratio > 1.5:"),),
+    near_miss="the copied processor cuts large images later",
+)
+TWINS = (PLOVER, CURLEW, DUNLIN, GODWIT, SANDPIPER, PHALAROPE, DOTTEREL, TURNSTONE, WHIMBREL, DOWITCHER, KNOT, RUFF)
