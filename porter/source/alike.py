@@ -106,7 +106,8 @@ class Alike:
     """What the repo makes where the library makes an object of such a class."""
     compare_classes: Callable[[Alike, Definition, Definition], None] = lambda walk, ours, theirs: None
     looked_up: Callable[[ast.Call], Definition | None] = lambda call: None
-    """The class of the library that a call of an auto class ends in."""
+    built: Callable[[ast.Call], Definition | None] = lambda call: None
+    """The class of the library, or of the repo, that a call of an auto class ends in."""
 
     def pair(self, ours: Definition, theirs: Definition) -> bool:
         """Notes two definitions as one and the same; False when the library's is taken by another of the repo's."""
@@ -340,13 +341,20 @@ class Alike:
         """Whether the class that the library looks up by a config is what the repo names; None for other calls."""
         if not (self.external(scope, ours.func, 0) or "").endswith(".AutoModel.from_config"):
             return None
-        func = theirs.func
-        inner = func.value if isinstance(func, ast.Attribute) and func.attr in ("_from_config", "from_config") else func
-        meant = self.repo.code.meaning(scope.files[1], inner.id) if isinstance(inner, ast.Name) else None
-        if not isinstance(meant, Definition):
+        if (self.external(scope, theirs.func, 1) or "").endswith(".AutoModel.from_config"):
+            meant = self.built(theirs)
+        else:
+            meant = self.named(scope, theirs.func)
+        if meant is None:
             return None
         found = self.looked_up(ours)
         return (found is not None and self.pair(found, meant)) or self.no(scope, ours, theirs)
+
+    def named(self, scope: Scope, func: ast.expr) -> Definition | None:
+        """The class of the repo that a call makes, by itself or from a config."""
+        inner = func.value if isinstance(func, ast.Attribute) and func.attr in ("_from_config", "from_config") else func
+        meant = self.repo.code.meaning(scope.files[1], inner.id) if isinstance(inner, ast.Name) else None
+        return meant if isinstance(meant, Definition) else None
 
     def same_keyword(self, scope: Scope, ours: ast.keyword, theirs: ast.keyword, outside: bool) -> bool:
         own = not outside and ours.arg in self.library.own and theirs.arg in self.repo.own

@@ -19,17 +19,20 @@ QUIET_DECORATORS = (
     *("transformers.", "huggingface_hub.", "typing.", "abc.", "dataclasses.", "functools.wraps", "functools.lru_cache"),
     *("functools.cache", "torch.no_grad", "torch.inference_mode", "torch.jit.", "torch.compile", "torch.compiler."),
 )
+AUTO_MODEL, AUTO_CONFIG = "AutoModel", "AutoConfig"
+FIELD_MAKERS = ("transformers.utils.type_validators.", "huggingface_hub.dataclasses.")
 SAID = ("logger.", "warnings.", "logging.")
 CHECKS = frozenset(["torch_compilable_check", "torch._check"])
 _DECLARED = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Pass, ast.Raise)
 
 
-def acts(node: ast.AST, own: Container[str] = ()) -> bool:
-    """Whether an expression may do more than compute a value; `own` are names whose calls could do anything."""
-    return any(_acts(item, own) for item in ast.walk(node))
+def acts(node: ast.AST, own: Container[str] = (), makers: Container[str] = ()) -> bool:
+    """Whether an expression may do more than compute a value; `own` are names whose calls could do anything, `makers`
+    those that give functions which do nothing else."""
+    return any(_acts(item, own, makers) for item in ast.walk(node))
 
 
-def _acts(node: ast.AST, own: Container[str]) -> bool:
+def _acts(node: ast.AST, own: Container[str], makers: Container[str]) -> bool:
     if isinstance(node, (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await)):
         return True
     if not isinstance(node, ast.Call):
@@ -37,6 +40,8 @@ def _acts(node: ast.AST, own: Container[str]) -> bool:
     func = node.func
     if isinstance(func, ast.Name):
         return func.id in ACTING or func.id in own
+    if isinstance(func, ast.Call) and isinstance(func.func, ast.Name):
+        return func.func.id not in makers
     if not isinstance(func, ast.Attribute):
         return True
     in_place = func.attr.endswith("_") and not func.attr.endswith("__")
@@ -143,10 +148,33 @@ def _root(node: ast.AST) -> ast.AST:
 def acting_at_import(code: CodeBase, roots: Iterable[str]) -> Iterator[tuple[str, ast.stmt]]:
     """(file, statement) of what runs when the files are imported, and those that they import, and declares nothing."""
     for file in _reached(code, roots):
-        own = frozenset(file.definitions)
+        own, makers = frozenset(file.definitions), frozenset(_makers(code, file))
         for statement in _flat(file.tree.body):
-            if not _declares(statement, own) or _unseen_star(code, file.path, statement):
+            if not _declares(statement, own, makers) or _unseen_star(code, file.path, statement):
                 yield file.path, statement
+
+
+def registrations(code: CodeBase, roots: Iterable[str]) -> Iterator[tuple[str, ast.Call]]:
+    """(file, call) of each class that the files make known to an auto class of models, on import."""
+    for file in _reached(code, roots):
+        for statement in _flat(file.tree.body):
+            call = statement.value if isinstance(statement, ast.Expr) else None
+            if isinstance(call, ast.Call) and _registers(call) and snippet(call.func).startswith(AUTO_MODEL):
+                yield file.path, call
+
+
+def _registers(call: ast.Call) -> bool:
+    called = snippet(call.func)
+    auto = called.startswith((AUTO_MODEL, AUTO_CONFIG)) and called.endswith(".register")
+    return auto and len(call.args) == 2 and {item.arg for item in call.keywords} <= {"exist_ok"}
+
+
+def _makers(code: CodeBase, file: SourceFile) -> Iterator[str]:
+    """Names of transformers' functions that make the fields of config classes (`interval(min=0)(default=1)`)."""
+    for name in file.imports:
+        found = code.meaning(file.path, name)
+        if isinstance(found, External) and found.dotted.startswith(FIELD_MAKERS):
+            yield name
 
 
 def _unseen_star(code: CodeBase, path: str, statement: ast.stmt) -> bool:
@@ -195,7 +223,7 @@ def _flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:
             yield from _flat(item.body) if isinstance(item, ast.ClassDef) else ()
 
 
-def _declares(item: ast.stmt, own: frozenset[str]) -> bool:
+def _declares(item: ast.stmt, own: frozenset[str], makers: frozenset[str]) -> bool:
     if isinstance(item, _DECLARED):
         return True
     if isinstance(item, ast.Assert):
@@ -203,7 +231,7 @@ def _declares(item: ast.stmt, own: frozenset[str]) -> bool:
     if isinstance(item, ast.Assign):
         return all(map(_names, item.targets)) and not acts(item.value, own)
     if isinstance(item, ast.AnnAssign):
-        return _names(item.target) and (item.value is None or not acts(item.value, own))
+        return _names(item.target) and (item.value is None or not acts(item.value, own, makers))
     if isinstance(item, ast.AugAssign):
         return snippet(item.target) == "__all__"
     return isinstance(item, ast.Expr) and _said(item.value)
@@ -218,6 +246,6 @@ def _said(value: ast.expr) -> bool:
     if not isinstance(value, ast.Call):
         return isinstance(value, ast.Constant)
     called = snippet(value.func)
-    known = called.startswith("Auto") and called.endswith(".register") and not value.keywords
+    known = _registers(value)
     own_files = called.endswith(".register_for_auto_class")
     return (called.startswith(SAID) and not acts(value)) or known or own_files

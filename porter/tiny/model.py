@@ -17,7 +17,7 @@ from porter.tiny.materialise import TinyFiles
 from porter.tiny.roles import ALIASES, Hints
 from porter.tiny.shrink import CONFIG, Request, shrink
 
-SIZED = (CONFIG, "preprocessor_config.json", "processor_config.json")
+SIZED = (CONFIG, "preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
 KEPT = (*SIZED, "generation_config.json")
 TOKENIZER_JSON = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 DTYPE_KEYS = ("torch_dtype", "dtype")

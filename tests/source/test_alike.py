@@ -213,6 +213,12 @@ AT_IMPORT = {
     "a call of its own": ("patched = turn(1)", False),
     "another attention": ("ALL_ATTENTION_FUNCTIONS.register('sdpa', turn)", False),
     "names made known": ("AutoConfig.register('merganser', MerganserConfig)", True),
+    "a processor made known": ("AutoProcessor.register(MerganserConfig, MerganserModel)", False),
+    "a field that transformers makes": (
+        "from transformers.utils.type_validators import interval\n\nshare: float = interval(min=0)(default=1)",
+        True,
+    ),
+    "a function that a function gives": ("from other import interval\n\nshare: float = interval(0)(1)", False),
     "all names of elsewhere": ("from other import *", False),
     "a script": ("if __name__ == '__main__':\n    F.silu = F.gelu", True),
     "constants": ("SIZES = {'a': (1, 2)}\nLIMIT: int = max(1, 2)\n__all__ = ['MerganserModel']", True),

@@ -25,6 +25,7 @@ from porter.weights.mapper import NameRules
 HOOK = "get_hf_processor"
 CONFIG_HOOK = "get_hf_config"
 LOADER = "load_weights"
+WHOLE_CONFIGS = ("config", "hf_config")
 MODALITIES = ("image", "video", "audio", "")
 PREFIX_LM_FILES = ("transformers_utils/model_arch_config_convertor.py", "config/model.py")
 
@@ -63,6 +64,8 @@ class TwinAnchors:
     """Its processor puts images into the prompt by itself: no text stands for them."""
     maps: bool
     """Its `load_weights` takes the class's mapper."""
+    typed: bool
+    """The class goes by the config's model_type, and knows the original's only."""
 
 
 def read_anchors(tree: Tree, architecture: str, model_type: str = "") -> TwinAnchors:
@@ -88,6 +91,7 @@ def read_anchors(tree: Tree, architecture: str, model_type: str = "") -> TwinAnc
         prefix_lm=model_type in _prefix_lm_types(tree),
         inserts=inserts_images(tree, model),
         maps=_maps(tree, model),
+        typed=any(model_type in _strings(test) for cls in lineage(tree, model) for test in _type_tests(cls.node)),
     )
 
 
@@ -142,6 +146,15 @@ def _asked(tree: Tree, info: ClassReading, hook: str) -> tuple[str, str]:
         if module is not None:
             return name, module
     return "", ""
+
+
+def _type_tests(cls: ast.ClassDef) -> Iterator[ast.Compare]:
+    """Where a class compares the model_type of the whole config with names."""
+    for node in ast.walk(cls):
+        read = node.left if isinstance(node, ast.Compare) else None
+        owner, _, name = (dotted(read) or "").rpartition(".") if read is not None else ("", "", "")
+        if isinstance(node, ast.Compare) and name == "model_type" and owner.rpartition(".")[2] in WHOLE_CONFIGS:
+            yield node
 
 
 def _placeholder(tree: Tree, model: ClassReading, modality: str) -> str:

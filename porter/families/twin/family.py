@@ -89,6 +89,7 @@ class Twin:
             settings=(*gap.settings, *judged.settings),
             modules=judged.modules,
             largest=gap.largest,
+            native_type=found.model_type if judged.anchors.typed else "",
             rules=with_drops(_rules(judged, rules, reading), judged.unread, reading),
         )
 

@@ -20,6 +20,7 @@ from porter.families.twin.naming import Naming
 from porter.families.twin.norms import copy_of_norm
 from porter.families.twin.original import Original
 from porter.families.twin.processing import judge_processing
+from porter.families.twin.registered import built, registered, unmet
 from porter.families.twin.weights import Modules, swapped
 from porter.hub.snapshot import AutoMapEntry
 from porter.source.alike import Alike, Side, Unlike
@@ -186,7 +187,10 @@ def walked(
     walk.pair(found.model, model)
     if config is not None:
         walk.pair(found.config, config)
+        known = registered(walk.repo, iter((model, config)))
+        walk.built = lambda call: built(walk.repo, config, known, call)
     walk.run()
+    walk.unlike.extend(unmet(walk))
     return walk
 
 

@@ -33,6 +33,22 @@ ORIGINALS: Mapping[str, str] = {
     "cohere2_vision": "Cohere2VisionForConditionalGeneration",
     "glm4v": "Glm4vForConditionalGeneration",
     "paddleocr_vl": "PaddleOCRVLForConditionalGeneration",
+    "internvl_original": "InternVLForConditionalGeneration",
+    "qianfan_ocr": "QianfanOCRForConditionalGeneration",
+    "minicpmv4_6": "MiniCPMV4_6ForConditionalGeneration",
+    "minicpmv4_7": "MiniCPMV4_7ForConditionalGeneration",
+    "qwen3_vl_moe": "Qwen3VLMoeForConditionalGeneration",
+    "qwen3_5": "Qwen3_5ForConditionalGeneration",
+    "qwen3_5_moe": "Qwen3_5MoeForConditionalGeneration",
+    "glm4v_moe": "Glm4vMoeForConditionalGeneration",
+    "glm_ocr": "GlmOcrForConditionalGeneration",
+    "exaone4_5": "Exaone4_5_ForConditionalGeneration",
+    "ernie4_5_vl_moe": "Ernie4_5_VLMoeForConditionalGeneration",
+    "gemma3n": "Gemma3nForConditionalGeneration",
+    "gemma4": "Gemma4ForConditionalGeneration",
+    "granite4_vision": "Granite4VisionForConditionalGeneration",
+    "llama4": "Llama4ForConditionalGeneration",
+    "step3p7": "Step3p7ForConditionalGeneration",
 }
 """Family to the architecture that transformers has under this name, and the tree too."""
 
@@ -51,6 +67,7 @@ class Gap:
 NORM_EPS = (("multi_modal_projector.norm.variance_epsilon", "self.config.text_config.rms_norm_eps"),)
 GAPS: Mapping[str, Gap] = {
     "llava_onevision": Gap(largest=("llava_next", "LlavaNextProcessingInfo")),
+    "cohere2_vision": Gap(settings=(("language_model.logits_processor.scale", "1.0"),)),
     "mistral3": Gap(settings=NORM_EPS),
     "lightonocr": Gap(
         {"vision_feature_layer": -1, "projector_hidden_act": "gelu", "multimodal_projector_bias": False}, NORM_EPS

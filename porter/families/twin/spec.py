@@ -67,6 +67,8 @@ class TwinSpec:
     """Modules of the port's own that stand where the tree's class has others."""
     largest: tuple[str, str] | None = None
     """(module, class) of the tree that finds the largest image."""
+    native_type: str = ""
+    """The model_type by which the tree's class goes, where it does."""
     rules: NameRules = field(default_factory=NameRules)
     tokens_per_tile: int | None = None
     video: bool = False
