@@ -23,6 +23,7 @@ from porter.planning.names import names_for
 from porter.planning.render import render_python
 from porter.planning.spec import Prompt, Spec
 from porter.source.symbols import CONFIG
+from porter.vllm_tree.registry import config_registry
 from porter.vllm_tree.tree import Tree
 from porter.weights.infer import rules_from
 from porter.weights.mapper import NameRules
@@ -48,6 +49,8 @@ class Twin:
         found = original(tree.package, self.architecture)
         if found is None:
             raise TreeError(f"transformers has no {self.architecture}")
+        if found.model_type in config_registry(tree).classes:
+            raise TreeError(f"this vLLM has a config class of its own for {found.model_type}")
         anchors = read_anchors(tree, self.architecture, found.model_type)
         judged, notes = judge(reading, tree, anchors, found)
         wrong = misplaced(judged.places, _effective(judged, _rules(judged, None, reading)))

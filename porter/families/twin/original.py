@@ -34,7 +34,6 @@ ORIGINALS: Mapping[str, str] = {
     "glm4v": "Glm4vForConditionalGeneration",
     "paddleocr_vl": "PaddleOCRVLForConditionalGeneration",
     "internvl_original": "InternVLForConditionalGeneration",
-    "qianfan_ocr": "QianfanOCRForConditionalGeneration",
     "minicpmv4_6": "MiniCPMV4_6ForConditionalGeneration",
     "minicpmv4_7": "MiniCPMV4_7ForConditionalGeneration",
     "qwen3_vl_moe": "Qwen3VLMoeForConditionalGeneration",

@@ -77,7 +77,7 @@ NAMES = {
 }
 GLM4V_TWINS = standard(
     GLM4V,
-    ("avocet", "whimbrel", "turnstone", "dotterel"),
+    ("avocet", "redpoll", "twinspot", "brent"),
     NAMES,
     (Edit("Glm4vVisionPatchMerger", "self.act1(self.post_projection_norm(hidden_state))", "self.act1(hidden_state)"),
      "the merger leaves its norm out"),
