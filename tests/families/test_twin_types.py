@@ -29,7 +29,7 @@ def test_a_class_goes_by_the_type_of_the_whole_config_only(architecture: str, mo
     assert read_anchors(tree(), architecture, model_type).typed is typed
 
 
-@pytest.mark.parametrize(("name", "said"), [("redpoll-copy", True), ("knot-copy", False)])
+@pytest.mark.parametrize(("name", "said"), [("redpoll-copy", True), ("phalarope-copy", False)])
 def test_the_port_s_config_has_the_type_where_the_class_asks(
     name: str, said: bool, twin_repo: Callable[[str], Path]
 ) -> None:

@@ -104,7 +104,7 @@ INTERNVL = Family(
 )  # fmt: skip
 INTERNVL_TWINS = standard(
     INTERNVL,
-    ("lapwing", "knot", "sanderling", "dunlinet"),
+    ("lapwing", "phalarope", "sanderling", "dunlinet"),
     {"multi_modal_projector": "bridge", "linear_1": "widen", "linear_2": "project", "lambda_1": "scale_one"},
     (
         Edit("InternVLMultiModalProjector", "self.layer_norm(image_features)", "image_features"),
