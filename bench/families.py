@@ -10,7 +10,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -37,6 +38,7 @@ from tests.twins import TWINS, native  # noqa: E402
 from tests.variants import descendants, variants  # noqa: E402
 
 MOST_LINES = 120
+VARIANTS = 3
 AT_ONCE = 2  # each is mostly one thread
 
 
@@ -144,6 +146,19 @@ def table(rows: Sequence[Row]) -> Table:
     return shown
 
 
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """By family as porter lists them, what fits none last."""
+    places = {name: at for at, name in enumerate(FAMILIES)}
+    return sorted(rows, key=lambda row: (places.get(row.family, len(places)), row.level != "inherit", row.name))
+
+
+def few(rows: Sequence[Row]) -> str:
+    """Families of which less than three variants were proved, with how many were."""
+    counts = Counter({row.family: 0 for row in rows if row.level == "inherit"})
+    counts.update(row.family for row in rows if row.proved and not row.proved.startswith("not"))
+    return ", ".join(f"{name} ({count})" for name, count in counts.items() if count < VARIANTS) or "none"
+
+
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/families.py")
     parser.add_argument("names", nargs="*", help="only these variants")
@@ -168,8 +183,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 rows = list(pool.map(lambda pair: proved(*pair, room, asked.vllm), zip(chosen, rows, strict=True)))
     lines = [row.lines for row in rows if row.lines is not None]
     console = Console(width=140)
-    console.print(table(rows))
+    console.print(table(in_order(rows)))
     console.print(f"lines of a model file: median {median(lines)}, most {max(lines)}; ruff: {said or 'clean'}")
+    if not asked.planned:
+        console.print(f"families with less than {VARIANTS} variants proved: {few(rows)}")
     return 1 if median(lines) > MOST_LINES or said or any(row.proved.startswith("not") for row in rows) else 0
 
 

@@ -162,13 +162,13 @@ class _Run:
             return Parity("error" if lost else "unproven", why, not_proven=not_proven)
         if failed:
             return Parity("failed", failed[0], not_proven=not_proven)
-        left_out = {str(name) for name in items(answer.get("left_out"))}
-        return self._compared(reference, reference.answer, engine_sets, left_out)
+        return self._compared(reference, reference.answer, engine_sets, answer)
 
     def _compared(
-        self, reference: Reference, answer: JSONObject, engine: Mapping[str, JSONObject], lost: Collection[str]
+        self, reference: Reference, answer: JSONObject, engine: Mapping[str, JSONObject], told: JSONObject
     ) -> Parity:
-        """`lost` are prompts with more images than the class takes: told, and compared by nobody."""
+        """`told` names prompts with more images than the class takes: compared by nobody."""
+        lost = {str(name) for name in items(told.get("left_out"))}
         pairs: list[JSON] = [
             {"set": item["name"], "reference": item["results"], "engine": engine[str(item["name"])]["results"]}
             for item in reference.sets()
@@ -181,8 +181,9 @@ class _Run:
             return Parity("unproven", error.message, not_proven=(*NEVER_PROVEN, *self.model.notes))
         seeds = {str(item["name"]): self.options.seed + index for index, item in enumerate(reference.sets())}
         parts = {key: value for key, value in answer.items() if key != "sets"}
-        told = [f"{name}: the class takes fewer images a prompt" for name in sorted(lost)]
-        more = (*self.model.notes, *told, *_unproven_parts(self.subject.reading, answer))
+        beside = [f"{name}: the class takes fewer images a prompt" for name in sorted(lost)]
+        beside += [str(told["stood_in"])] if told.get("stood_in") else []
+        more = (*self.model.notes, *beside, *_unproven_parts(self.subject.reading, answer))
         found = judge(
             [Row.from_json(row) for row in objects(compared.get("rows"))],
             seeds=seeds,

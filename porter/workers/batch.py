@@ -135,6 +135,9 @@ class Batches:
         if scheduler is None or span is None:
             self.note(name)
             return
+        if getattr(scheduler.scheduler_config, "disable_chunked_mm_input", False):
+            self.note(f"{name} (this scheduler does not split images)")
+            return
         offset, length = span
         with budget(scheduler, offset + length // 2) as counts:
             (made,) = self.answers([prompt])

@@ -114,8 +114,8 @@ def handle(payload: dict[str, Any]) -> dict[str, Any]:
     probe.close()
     device, figures = describe(engine)
     engine.close()
-    lost = sorted(engine.left_out)
-    return {"rungs": ladder.rungs, "device": device, "engine": figures, "sets": sets, "left_out": lost}
+    told = {"left_out": sorted(engine.left_out), "stood_in": engine.stood_in}
+    return {"rungs": ladder.rungs, "device": device, "engine": figures, "sets": sets, **told}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from porter_worker import dummy, images, placeholders, spawned, stages
+from porter_worker import attending, dummy, images, placeholders, spawned, stages
 from porter_worker.build import inspect_in_process
 
 
@@ -28,6 +28,8 @@ class Engine:
         self.most_images = int(payload["max_images"])
         """In one prompt, as the class says."""
         self.left_out: set[str] = set()
+        self.stood_in: str | None = None
+        """What of vLLM's own did not run, in words."""
         self.arrays: dict[str, Any] = {}
         self.watch = stages.Watch()
         self._lay_out()
@@ -136,6 +138,10 @@ class Engine:
         elif self.payload["weights"] == "tiny":
             dummy.draw_dummy_weights()
         arguments = self.arguments(weights)
+        if not self.spread:
+            self.stood_in = attending.stand_in(self.config.model_config, runtime_device())
+        if self.stood_in:  # as vLLM has it wherever its own attention lets an image's tokens see each other
+            arguments["disable_chunked_mm_input"] = True
         self.llm = LLM(**arguments, disable_log_stats=True)
         if not self.spread:
             self.llm.apply_model(self._record_embeds)

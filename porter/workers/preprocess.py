@@ -128,16 +128,26 @@ def _processor(folder: Path, trust: bool, used: list[str], cls: Any = None) -> W
     processor = older_images.with_plain_arguments(load, used)
 
     def way(prompt: str, images: list[Any]) -> Inputs:
-        try:
-            made = processor(text=[prompt], images=images, return_tensors="pt")
-        except (AttributeError, TypeError):  # one that takes a single prompt as it is
-            made = processor(text=prompt, images=images, return_tensors="pt")
+        made = processed(processor, prompt, images)
         tensors = {key: value for key, value in made.items() if key not in ("input_ids", "attention_mask")}
         if images and not tensors:
             raise ValueError(f"{type(processor).__name__} found no image in {prompt!r}")
         return Inputs(with_pixels(tensors), [], made["input_ids"])
 
     return way
+
+
+def processed(processor: Any, prompt: str, images: list[Any]) -> Any:
+    """What a processor makes of one prompt, in the shape in which it takes it."""
+    try:
+        return processor(text=[prompt], images=images, return_tensors="pt")
+    except (AttributeError, TypeError):  # one that takes a single prompt as it is
+        return processor(text=prompt, images=images, return_tensors="pt")
+    except ValueError as error:  # one that takes a flat list for the images of many prompts, if that helps
+        try:
+            return processor(text=[prompt], images=[images], return_tensors="pt")
+        except Exception:
+            raise error from None
 
 
 def with_pixels(tensors: dict[str, Any]) -> dict[str, Any]:

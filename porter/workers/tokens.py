@@ -61,12 +61,13 @@ class Sweep:
                 self.faults.append(f"{case.name}: {placed_line(error, self.own)}")
 
     def compare(self, made: Made, name: str = "") -> None:
-        """Placeholders against rows, item by item; in order and without overlap."""
-        before = 0
+        """Placeholders against rows, item by item; in order, and none over the features of another."""
+        end = features = 0
         for span in sorted((span for spans in made.spans.values() for span in spans), key=lambda span: span.offset):
-            if span.offset < before:
+            takes = [span.offset + at for at, take in enumerate(span.mask) if take]
+            if span.offset < features or (takes and takes[0] < end):
                 raise TokenFault(f"a placeholder begins at {span.offset}, inside the one before")
-            before = span.offset + len(span.ids)
+            end, features = span.offset + len(span.ids), takes[-1] + 1 if takes else span.offset
         for modality, spans in made.spans.items():
             items = made.items.get(modality, [])
             rows = self.rows.of(modality, items)

@@ -116,6 +116,11 @@ def test_a_loader_without_the_mapper_is_given_mapped_names(name: str, tensor: st
     assert ("WeightsMapper(" in text) is (name != "merlin-subclass")
 
 
+def test_a_key_that_only_config_classes_read_is_renamed_too(twin_repo: Callable[[str], Path]) -> None:
+    assert '"bridge_dim": "projection_dim"' in files(twin_repo("martin-copy"))[1]
+    assert "projection_dim" not in files(twin_repo("swift-subclass"))[1]
+
+
 def test_keys_of_a_copy_are_read_under_their_own_names(twin_repo: Callable[[str], Path]) -> None:
     text = files(twin_repo("fulmar-copy"))[1]
     for mine, native in {"eye_config": "vision_config", "width": "embed_dim", "num_blocks": "depth"}.items():

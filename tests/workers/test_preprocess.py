@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from porter.workers.preprocess import closest_grid, takes_pixels, ways, with_pixels
+from porter.workers.preprocess import closest_grid, processed, takes_pixels, ways, with_pixels
 
 FACTS = {"native": True, "resize_scheme": "single", "tiling": {"size": 28}}
 
@@ -46,6 +46,30 @@ def test_parameters_that_take_images(name: str) -> None:
 )
 def test_parameters_that_take_no_images(name: str) -> None:
     assert not takes_pixels(name)
+
+
+def batched(text: object, images: object, return_tensors: str) -> object:
+    """Takes a list of prompts, and as many images or lists of them."""
+    if not isinstance(text, list) or not isinstance(images, list) or len(images) != len(text):
+        raise ValueError("one for each")
+    return text, images
+
+
+def single(text: object, images: object, return_tensors: str) -> object:
+    """Takes one prompt."""
+    return text.upper(), images  # type: ignore[attr-defined]
+
+
+def none_of_it(text: object, images: object, return_tensors: str) -> object:
+    raise ValueError("nested too" if images == [["a", "b"]] else "no image at all")
+
+
+def test_a_processor_is_called_in_the_shape_that_it_takes() -> None:
+    assert processed(batched, "x", ["a"]) == (["x"], ["a"])
+    assert processed(batched, "x", ["a", "b"]) == (["x"], [["a", "b"]])
+    assert processed(single, "x", ["a", "b"]) == ("X", ["a", "b"])
+    with pytest.raises(ValueError, match="no image at all"):
+        processed(none_of_it, "x", ["a", "b"])
 
 
 class Stack:

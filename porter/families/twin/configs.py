@@ -183,6 +183,8 @@ def _map(name: str, key: str, model_type: str | None, pair: Pair, walk: Alike, d
     ours = fields(walk.library, pair.ours)
     theirs = fields(walk.repo, pair.theirs) if pair.theirs is not None else {}
     renames = {**_used(walk, pair.ours, ours, {*theirs, *document}), **_said(walk, pair)}
+    more = _elsewhere(walk, ours, theirs, document)
+    renames = {**renames, **{mine: other for mine, other in more.items() if mine not in renames}}
     renames = {mine: other for mine, other in renames.items() if mine != other}
     given: dict[str, JSON] = {}
     for attribute, default in ours.items():
@@ -218,6 +220,22 @@ def _used(walk: Alike, cls: Definition, ours: Mapping[str, object], known: set[s
     for (owner, base), names in walk.names.items():
         if _about(walk, owner, base, cls, ours, names.there):
             found.update({mine: other for mine, other in names.there.items() if mine in ours and other in known})
+    return found
+
+
+def _elsewhere(
+    walk: Alike, ours: Mapping[str, ast.expr | None], theirs: Mapping[str, ast.expr | None], document: JSONObject
+) -> dict[str, str]:
+    """Renames of fields that only config classes read, met where the model code reads another part: a key of the repo
+    that the original has not, with the default of the field that the repo lacks."""
+    found: dict[str, str] = {}
+    for mine, default in ours.items():
+        others = {names.there[mine] for names in walk.names.values() if mine in names.there} - {mine}
+        known = {other for other in others if other in document and other in theirs and other not in ours}
+        if len(known) == 1 and mine not in theirs and mine not in document:
+            (other,) = known
+            if default is not None and literal(default) == literal(theirs[other]):
+                found[mine] = other
     return found
 
 
