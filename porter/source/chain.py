@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from porter.source.alike_parts import bound_in, set_on_self
 from porter.source.codebase import CodeBase, Definition, External, snippet
@@ -32,6 +32,8 @@ SIGNATURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 """Layers that treat each token for itself, as (op, parameters that may be given)."""
 WEIGHTY = frozenset(["Linear", "LayerNorm", "RMSNorm", "nn.RMSNorm"])
+LIBRARY = "transformers/"
+REGROUPS = ("view", "reshape")
 ACT_TABLE = "transformers.activations.ACT2FN"
 
 
@@ -49,11 +51,27 @@ class ChainLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """What `forward` does next: the layer of an attribute, or tokens put together to rows of a `width`."""
+
+    attribute: str = ""
+    width: ast.expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
-    """`order` are the attributes in the order in which `forward` applies them to its one argument."""
+    """`steps` in the order in which `forward` applies them to its one argument."""
 
     layers: tuple[tuple[str, ChainLayer], ...]
-    order: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        return tuple(step.attribute for step in self.steps if step.attribute)
+
+    @property
+    def widths(self) -> tuple[ast.expr, ...]:
+        return tuple(step.width for step in self.steps if step.width is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +87,12 @@ def read_chain(code: CodeBase, cls: Definition, call: Call, attribute: Attribute
     init, forward = _methods(code, cls)
     symbols = Symbols(code, cls.file, attribute, _bound(init, call.given, call.named), same=same)
     layers = _built(symbols, init)
-    order = _applied(forward, layers)
+    steps = _applied(replace(symbols, names={}), forward, layers)
+    order = [step.attribute for step in steps]
     unused = [name for name, layer in layers.items() if layer.weighty and name not in order]
     if unused:
         raise Unread(f"forward does not use {unused[0]}")
-    return Chain(tuple((name, layer) for name, layer in layers.items() if name in order), order)
+    return Chain(tuple((name, layer) for name, layer in layers.items() if name in order), steps)
 
 
 def _methods(code: CodeBase, cls: Definition) -> tuple[ast.FunctionDef, ast.FunctionDef]:
@@ -188,36 +207,42 @@ def _checked(layer: ChainLayer, node: ast.expr) -> ChainLayer:
     return ChainLayer(layer.op, () if inert else tuple(given.items()))
 
 
-def _applied(forward: ast.FunctionDef, layers: Mapping[str, ChainLayer]) -> tuple[str, ...]:
-    """The attributes that `forward` applies one after the other to its argument. Raises Unread for anything else."""
+def _applied(symbols: Symbols, forward: ast.FunctionDef, layers: Mapping[str, ChainLayer]) -> tuple[Step, ...]:
+    """The steps that `forward` takes one after the other from its argument. Raises Unread for anything else."""
     spec = forward.args
     if len(spec.args) != 2 or spec.vararg or spec.kwarg or spec.kwonlyargs or spec.posonlyargs or spec.defaults:
         raise Unread(f"parameters ({snippet(spec)})")
-    seen: dict[str, tuple[str, ...]] = {spec.args[1].arg: ()}
+    seen: dict[str, tuple[Step, ...]] = {spec.args[1].arg: ()}
     for statement in forward.body:
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
             continue
         if isinstance(statement, ast.Return) and statement.value is not None:
-            done = _passed(statement.value, seen, layers)
+            done = _passed(symbols, statement.value, seen, layers)
             if any(done[: len(value)] != value for value in seen.values()):
                 raise Unread("forward makes something that it does not hand on")
             return done
         target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
         if not isinstance(statement, ast.Assign) or not isinstance(target, ast.Name) or target.id == "self":
             raise Unread(snippet(statement, 60))
-        seen[target.id] = _passed(statement.value, seen, layers)
+        seen[target.id] = _passed(symbols, statement.value, seen, layers)
     raise Unread("forward returns nothing")
 
 
-def _passed(node: ast.expr, seen: Mapping[str, tuple[str, ...]], layers: Mapping[str, ChainLayer]) -> tuple[str, ...]:
+def _passed(
+    symbols: Symbols, node: ast.expr, seen: Mapping[str, tuple[Step, ...]], layers: Mapping[str, ChainLayer]
+) -> tuple[Step, ...]:
     if isinstance(node, ast.Name) and node.id in seen:
         return seen[node.id]
-    own = node.func if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords else None
-    if not isinstance(node, ast.Call) or not isinstance(own, ast.Attribute) or own.attr not in layers:
+    func = node.func if isinstance(node, ast.Call) and not node.keywords else None
+    if not isinstance(node, ast.Call) or not isinstance(func, ast.Attribute):
         raise Unread(snippet(node, 60))
-    if not isinstance(own.value, ast.Name) or own.value.id != "self":
-        raise Unread(snippet(node, 60))
-    return (*_passed(node.args[0], seen, layers), own.attr)
+    own = isinstance(func.value, ast.Name) and func.value.id == "self"
+    if own and func.attr in layers and len(node.args) == 1:
+        return (*_passed(symbols, node.args[0], seen, layers), Step(func.attr))
+    if not own and func.attr in REGROUPS and len(node.args) == 2 and ast.unparse(node.args[0]) == "-1":
+        width = symbols.value(node.args[1])
+        return (*_passed(symbols, func.value, seen, layers), Step(width=width))
+    raise Unread(snippet(node, 60))
 
 
 def dotted(code: CodeBase, file: str, node: ast.expr, shadowing: Sequence[str] | set[str] = ()) -> str | None:
@@ -227,4 +252,6 @@ def dotted(code: CodeBase, file: str, node: ast.expr, shadowing: Sequence[str] |
     if not isinstance(meant, External):
         return None
     name = f"{meant.dotted}{dot}{rest}"
+    if file.startswith(LIBRARY) and not name.startswith("torch."):
+        return f"transformers.{name}"  # its own files import by relative names, which show without a root
     return name if name.startswith(("torch.", "transformers.")) else None

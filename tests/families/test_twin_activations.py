@@ -61,10 +61,3 @@ def test_a_layer_that_the_repo_calls_as_torch_does_is_its_own(tmp_path: Path) ->
         code.write_text(f"{said}\n\n{made}")
         levels.append(decide(infer(snapshot_of(str(tmp_path), revision=None, offline=True)), tree()).level)
     assert levels[0] == "inherit" and levels[1] != "inherit"
-
-
-@needs_vllm
-def test_an_activation_inside_of_blocks_is_not_answered(tmp_path: Path) -> None:
-    write_repo(TWINS["skua-near"], tmp_path)
-    verdict = decide(infer(snapshot_of(str(tmp_path), revision=None, offline=True)), tree())
-    assert verdict.level not in ("inherit", "supported")

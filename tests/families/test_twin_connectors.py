@@ -17,6 +17,7 @@ from tests.twins import TWINS, native, write_repo
 pytestmark = needs_vllm
 VISION, TEXT = "config.vision_config.hidden_size", "config.text_config.hidden_size"
 BIAS = "bias=config.multimodal_projector_bias"
+PATCHES = "config.vision_config.embed_dim * config.vision_config.spatial_merge_size ** 2"
 WRITTEN = {
     "phalarope-copy": [
         f"self.before = nn.LayerNorm({VISION}, eps=1e-06)",
@@ -49,12 +50,20 @@ WRITTEN = {
         "self.act = nn.GELU()",
         f"self.final_norm = nn.LayerNorm({TEXT}, bias=False)",
     ],
+    "smew-merger": [
+        f"self.merged_size = {PATCHES}",
+        "self.whole_norm = nn.LayerNorm(self.merged_size, bias=False)",
+        "self.mlp = nn.ModuleList([ReplicatedLinear(self.merged_size, self.merged_size, quant_config=quant_config, "
+        "prefix=maybe_prefix(prefix, 'mlp.0')), nn.GELU(), ReplicatedLinear(self.merged_size, "
+        "config.vision_config.hidden_size, bias=False, quant_config=quant_config, "
+        "prefix=maybe_prefix(prefix, 'mlp.2'))])",
+    ],
     "buzzard-copy": [
         f"self.proj = ReplicatedLinear({VISION} * config.scale_factor ** 2, {TEXT}, quant_config=quant_config, "
         "prefix=maybe_prefix(prefix, 'proj'))",
     ],
 }
-PLACES = {"buzzard-copy": "model.connector.modality_projection"}
+PLACES = {"smew-merger": "visual.merger", "buzzard-copy": "model.connector.modality_projection"}
 
 
 def ported(folder: Path) -> tuple[str, ast.Module]:
@@ -83,14 +92,47 @@ def test_the_port_has_the_repos_connector(name: str, twin_repo: Callable[[str], 
     assert len(model) == 1 and model[0].startswith(f"self.{place} = {TWINS[name].title}")
 
 
-def test_forward_applies_the_layers_in_the_repos_order(twin_repo: Callable[[str], Path]) -> None:
-    module = ported(twin_repo("redpoll-copy"))[1]
-    forward = next(node for node in ast.walk(module) if isinstance(node, ast.FunctionDef) and node.name == "forward")
-    assert [ast.unparse(item) for item in forward.body] == [
+FORWARD = {
+    "redpoll-copy": [
         "hidden_states, _ = self.linear_1(image_features)",
         "hidden_states = self.act(hidden_states)",
         "return self.final_norm(hidden_states)",
-    ]
+    ],
+    "smew-merger": [
+        "hidden_states = image_features.view(-1, self.merged_size)",
+        "hidden_states = self.whole_norm(hidden_states)",
+        "hidden_states, _ = self.mlp[0](hidden_states)",
+        "hidden_states = self.mlp[1](hidden_states)",
+        "hidden_states, _ = self.mlp[2](hidden_states)",
+        "return hidden_states",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", FORWARD)
+def test_forward_applies_the_layers_in_the_repos_order(name: str, twin_repo: Callable[[str], Path]) -> None:
+    module = ported(twin_repo(name))[1]
+    forward = next(node for node in ast.walk(module) if isinstance(node, ast.FunctionDef) and node.name == "forward")
+    assert [ast.unparse(item) for item in forward.body] == FORWARD[name]
+
+
+@pytest.mark.parametrize("name", ["skua-silu", "nuthatch-eps", "garganey-merger"])
+def test_a_merger_may_differ_in_its_layers(name: str, twin_repo: Callable[[str], Path]) -> None:
+    assert ported(twin_repo(name))[0] == "inherit"
+
+
+REGROUPED = {
+    "fewer patches": ("self.whole_norm(x.view(-1, self.hidden_size))", "self.whole_norm(x)"),
+    "more patches": ("x.view(-1, self.hidden_size)", "x.view(-1, self.hidden_size * 2)"),
+    "by a number": ("x.view(-1, self.hidden_size)", "x.view(-1, 256)"),
+    "put together twice": ("x.view(-1, self.hidden_size)", "x.view(-1, 128).view(-1, self.hidden_size)"),
+    "another first axis": ("x.view(-1, self.hidden_size)", "x.view(1, self.hidden_size)"),
+}
+
+
+@pytest.mark.parametrize("what", REGROUPED)
+def test_patches_put_together_otherwise_are_no_port(what: str, tmp_path: Path) -> None:
+    assert ported(rewritten(tmp_path, "smew-merger", *REGROUPED[what]))[0] not in ("inherit", "supported")
 
 
 def rewritten(folder: Path, name: str, old: str, new: str) -> Path:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from porter.families.held import Held, children_of, held_by
 from porter.families.twin.activations import BY_NAME, places
@@ -27,30 +28,47 @@ PARALLEL = ("ParallelLinear", "ReplicatedLinear")
 WRITTEN = {"SiLU": "nn.SiLU()", "ReLU": "nn.ReLU()", "Tanh": "nn.Tanh()", "Sigmoid": "nn.Sigmoid()"}
 WRITTEN |= {"Identity": "nn.Identity()", "QuickGELU": "QuickGELU()"}
 HEADS = {"Linear": "nn.Linear", "LayerNorm": "nn.LayerNorm", "RMSNorm": "RMSNorm", "nn.RMSNorm": "nn.RMSNorm"}
+REGROUP = ".view"
+"""Stands in the order of a module's steps for what is no attribute."""
+ANY_NORM = "transformers.models.llama.modeling_llama.LlamaRMSNorm"
 POSITIONAL = ("in_features", "out_features", "normalized_shape", "hidden_size")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCode:
+    """A layer as the port makes it; `items` are those of a Sequential."""
+
+    head: str
+    arguments: tuple[str, ...] = ()
+    items: tuple[LayerCode, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return f"{self.head}({', '.join((*self.arguments, *(item.text for item in self.items)))})"
 
 
 @dataclass(frozen=True, slots=True)
 class OwnModule:
     """A module of the port: `place` is its attribute, `role` what its class is called after the port's stem.
 
-    `layers` are (attribute, class, arguments), `order` the attributes as `forward` applies them. `parallel`: its
-    Linears are vLLM's, as those of the tree's class are.
+    `layers` are by attribute, `order` the attributes as `forward` applies them; REGROUP stands where it puts tokens
+    together to rows of `width`. `parallel`: its Linears are vLLM's, as those of the tree's class are.
     """
 
     place: str
     role: str
-    layers: tuple[tuple[str, str, tuple[str, ...]], ...]
+    layers: tuple[tuple[str, LayerCode], ...]
     order: tuple[str, ...]
     base: str
     """The original's class that it stands for."""
     shown: str
     parallel: bool = False
+    width: str = ""
 
     @property
     def text(self) -> str:
         """All of its layers' code, for a look at which names it uses."""
-        return " ".join(f"{head}({', '.join(arguments)})" for _, head, arguments in self.layers)
+        return " ".join(layer.text for _, layer in self.layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +153,26 @@ def own_modules(walk: Alike, naming: Naming, held: Mapping[str, Place]) -> tuple
         if len(made) != 1:
             raise Unread(f"{cls} is made {len(made)} times")
         found.append(replace(_own_module(walk, modules, naming, made[0], place), base=cls))
+        if found[-1].width != _native_width(walk, modules, naming, cls):
+            raise Unread(f"it puts tokens together otherwise than {cls}")
     return tuple(found)
+
+
+def _native_width(walk: Alike, modules: Modules, naming: Naming, name: str) -> str:
+    """The width of the rows to which the original's class puts tokens together, "" where it leaves each by itself.
+    Raises Unread."""
+    cls = walk.library.code.meaning(naming.found.model.file, name)
+    assert isinstance(cls, Definition)
+    given = dict(zip(_parameters(cls), _arguments(walk, modules, naming.found.model, name), strict=True))
+    known = Call((), {key: value for key, value in given.items() if value is not None})
+    same = partial(_any_norm, naming)
+    chain = read_chain(walk.library.code, cls, known, lambda path, inner: config_at((*path, inner)), same)
+    return " ".join(said(naming, width) for width in chain.widths)
+
+
+def _any_norm(naming: Naming, cls: Definition) -> str | None:
+    """A norm of the original's own, whichever: only what stands around it is asked for."""
+    return ANY_NORM if cls.name.endswith("RMSNorm") else None
 
 
 def _own_module(walk: Alike, modules: Modules, naming: Naming, made: Made, place: Place) -> OwnModule:
@@ -150,21 +187,21 @@ def _own_module(walk: Alike, modules: Modules, naming: Naming, made: Made, place
     layer = read_layer(symbols, call, {*symbols.names, "self"})
     if layer is None or not layer.weighty:
         raise Unread(ast.unparse(call))
-    head, arguments = _code(layer, naming)
-    return OwnModule(place.path, "", (("", head, arguments),), (), "", _shown([layer]))
+    return OwnModule(place.path, "", (("", _code(layer, naming)),), (), "", _shown([layer]))
 
 
 def _written(chain: Chain, place: Place, naming: Naming) -> OwnModule:
     inert = {name for name, layer in chain.layers if layer.op == "Identity"}
     kept = [(name, layer) for name, layer in chain.layers if name not in inert]
-    if place.parallel and any(item.op == "Linear" for _, layer in kept for item in layer.items):
-        raise Unread("vLLM's own Linears are no items of a Sequential")
-    layers = tuple((name, *_code(layer, naming)) for name, layer in kept)
+    layers = tuple((name, _code(layer, naming)) for name, layer in kept)
     role = "".join(part.capitalize() for part in place.path.rpartition(".")[2].split("_"))
-    order = tuple(name for name in chain.order if name not in inert)
+    order = tuple(step.attribute or REGROUP for step in chain.steps if step.attribute not in inert)
+    if order.count(REGROUP) > 1:
+        raise Unread("it puts tokens together more than once")
     table = dict(chain.layers)
-    shown = _shown([table[name] for name in order])
-    return OwnModule(place.path, role, layers, order, "", shown, place.parallel)
+    shown = _shown([table[name] for name in order if name != REGROUP])
+    width = "".join(said(naming, width) for width in chain.widths)
+    return OwnModule(place.path, role, layers, order, "", shown, place.parallel, width)
 
 
 def _shown(layers: list[ChainLayer]) -> str:
@@ -250,30 +287,26 @@ def _passed(symbols: Symbols, call: ast.Call, child: Definition) -> dict[str, as
     return found
 
 
-def _code(layer: ChainLayer, naming: Naming) -> tuple[str, tuple[str, ...]]:
-    """(class, arguments) of a layer of the port. Raises Unread."""
+def _code(layer: ChainLayer, naming: Naming) -> LayerCode:
+    """A layer as the port makes it. Raises Unread."""
     if layer.op == SEQUENTIAL:
-        return "nn.Sequential", tuple(_line(*_code(item, naming)) for item in layer.items)
+        return LayerCode("nn.Sequential", (), tuple(_code(item, naming) for item in layer.items))
     if layer.op == TABLE:
         return _call(_activation(layer.given[0][1], naming))
     if layer.op == "GELU":
         given = {name: value for name, value in layer.given if ast.unparse(value) != "'none'"}
-        return "nn.GELU", tuple(f"{name}={said(naming, value)}" for name, value in given.items())
+        return LayerCode("nn.GELU", tuple(f"{name}={said(naming, value)}" for name, value in given.items()))
     if layer.op in WRITTEN:
         return _call(WRITTEN[layer.op])
     plain = [said(naming, value) for name, value in layer.given if name in POSITIONAL]
     named = [(name, said(naming, value)) for name, value in layer.given if name not in POSITIONAL]
     kept = [f"{name}={value}" for name, value in named if (name, value) not in (("bias", "True"), ("eps", "None"))]
-    return HEADS[layer.op], (*plain, *kept)
+    return LayerCode(HEADS[layer.op], (*plain, *kept))
 
 
-def _call(code: str) -> tuple[str, tuple[str, ...]]:
+def _call(code: str) -> LayerCode:
     head, _, rest = code.partition("(")
-    return head, tuple(item for item in (rest.removesuffix(")"),) if item)
-
-
-def _line(head: str, arguments: tuple[str, ...]) -> str:
-    return f"{head}({', '.join(arguments)})"
+    return LayerCode(head, tuple(item for item in (rest.removesuffix(")"),) if item))
 
 
 def _activation(key: ast.expr, naming: Naming) -> str:

@@ -2,61 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from porter.families.twin.connectors import OwnModule
+from porter.families.twin.connectors import REGROUP, LayerCode, OwnModule
+from porter.planning import layout
 from porter.planning.model_file import Imports
 
 LAYERS = "vllm.model_executor.layers"
 ELSEWHERE = {"RMSNorm(": ("layernorm", "RMSNorm"), "QuickGELU(": ("activation", "QuickGELU")}
+LINEAR, MERGED = "ReplicatedLinear", "merged_size"
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """`cls` is "" where the module is a layer of torch; `made` with `arguments` makes it in the port's `__init__`."""
+    """`cls` is "" where the module is a layer of torch; `made` with `arguments` makes it in the port's `__init__`.
+
+    `layers` and `forward` are the lines of its own two methods."""
 
     place: str
     cls: str
     made: str
     arguments: tuple[str, ...]
     parallel: bool
-    layers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    layers: tuple[str, ...] = ()
     forward: tuple[str, ...] = ()
 
 
 def written(module: OwnModule, cls: str) -> Written:
     if not module.role:
-        _, head, arguments = module.layers[0]
-        return Written(module.place, "", head, arguments, False)
-    layers = tuple(
-        (f"self.{name} = {_head(module, head)}", _arguments(module, name, head, given))
-        for name, head, given in module.layers
-    )
+        layer = module.layers[0][1]
+        return Written(module.place, "", layer.head, (*layer.arguments, *(item.text for item in layer.items)), False)
+    layers = [_line(name, _placed(module, name, _merged(module, layer))) for name, layer in module.layers]
+    if REGROUP in module.order:
+        layers.insert(0, layout.line(8, f"self.{MERGED} = {module.width}"))
     more = ("vllm_config.quant_config", f'maybe_prefix(prefix, "{module.place}")') if module.parallel else ()
-    return Written(module.place, cls, cls, ("self.config", *more), module.parallel, layers, tuple(_forward(module)))
+    forward = tuple(_returned([*_forward(module)]))
+    return Written(module.place, cls, cls, ("self.config", *more), module.parallel, tuple(layers), forward)
 
 
-def _head(module: OwnModule, head: str) -> str:
-    return "ReplicatedLinear" if module.parallel and head == "nn.Linear" else head
+def _merged(module: OwnModule, layer: LayerCode) -> LayerCode:
+    """The layer with the width of what stands together by its name."""
+    arguments = tuple(f"self.{MERGED}" if module.width == item else item for item in layer.arguments)
+    return LayerCode(layer.head, arguments, tuple(_merged(module, item) for item in layer.items))
 
 
-def _arguments(module: OwnModule, name: str, head: str, given: tuple[str, ...]) -> tuple[str, ...]:
-    if not (module.parallel and head == "nn.Linear"):
-        return given
-    return (*given, "quant_config=quant_config", f'prefix=maybe_prefix(prefix, "{name}")')
+def _placed(module: OwnModule, name: str, layer: LayerCode) -> LayerCode:
+    """The layer, its Linears vLLM's own where those of the tree's class are."""
+    if not module.parallel:
+        return layer
+    if layer.items:
+        items = tuple(_placed(module, f"{name}.{index}", item) for index, item in enumerate(layer.items))
+        linear = any(item.head == LINEAR for item in items)
+        return replace(layer, head="nn.ModuleList" if linear else layer.head, items=items)
+    if layer.head != "nn.Linear":
+        return layer
+    more = ("quant_config=quant_config", f'prefix=maybe_prefix(prefix, "{name}")')
+    return LayerCode(LINEAR, (*layer.arguments, *more))
 
 
-def _forward(module: OwnModule) -> Iterable[str]:
-    heads = {name: head for name, head, _ in module.layers}
+def _line(name: str, layer: LayerCode) -> str:
+    if layer.head != "nn.ModuleList":
+        items = [*layer.arguments, *(item.text for item in layer.items)]
+        return layout.call(8, f"self.{name} = {layer.head}", items)
+    items = [layout.call(16, item.head, item.arguments) + "," for item in layer.items]
+    return "\n".join([f"        self.{name} = nn.ModuleList(", "            [", *items, "            ]", "        )"])
+
+
+def _forward(module: OwnModule) -> Iterator[tuple[str, str]]:
+    """(what is called, what it answers beside the features) of each step."""
+    layers = {name: _placed(module, name, layer) for name, layer in module.layers}
+    for name in module.order:
+        layer = layers.get(name)
+        if layer is None:
+            yield "", ""
+        elif layer.head == "nn.ModuleList":
+            places = ((f"self.{name}[{index}]", item) for index, item in enumerate(layer.items))
+            yield from ((place, _second(item)) for place, item in places if item.head != "nn.Identity")
+        else:
+            yield f"self.{name}", _second(layer)
+
+
+def _second(layer: LayerCode) -> str:
+    return ", _" if layer.head == LINEAR else ""
+
+
+def _returned(steps: list[tuple[str, str]]) -> Iterator[str]:
+    """The statements of `forward`."""
     taken = "image_features"
-    for index, name in enumerate(module.order):
-        pair = module.parallel and heads[name] == "nn.Linear"
-        call = f"self.{name}({taken})"
-        last = index == len(module.order) - 1
-        yield f"return {call}" if last and not pair else f"hidden_states{', _' if pair else ''} = {call}"
+    for index, (called, second) in enumerate(steps):
+        value = f"{called}({taken})" if called else f"{taken}.view(-1, self.{MERGED})"
+        last = index == len(steps) - 1 and not second
+        yield f"return {value}" if last else f"hidden_states{second} = {value}"
         taken = "hidden_states"
-    if not module.order or (module.parallel and heads[module.order[-1]] == "nn.Linear"):
+    if not steps or steps[-1][1]:
         yield f"return {taken}"
 
 
@@ -72,6 +111,6 @@ def add_imports(imports: Imports, modules: tuple[OwnModule, ...], config: str) -
             imports.plain.add("torch")
             imports.add("transformers", config)
         if module.parallel:
-            imports.add(f"{LAYERS}.linear", "ReplicatedLinear")
+            imports.add(f"{LAYERS}.linear", LINEAR)
             imports.add(f"{LAYERS}.quantization", "QuantizationConfig")
             imports.model("utils", "maybe_prefix")

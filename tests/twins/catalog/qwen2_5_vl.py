@@ -90,6 +90,19 @@ SISKIN = Twin(
     inserts=(Insert("SiskinModel", "__init__", 'self.register_buffer("pixel_mean", torch.zeros(3))'),),
     values={"vision_config.fullatt_block_indexes": [0, 2]},
 )
+GARGANEY = Twin(
+    "garganey-merger",
+    QWEN2_5_VL,
+    "Garganey",
+    "garganey",
+    keys={"vision_config": "vit_config"},
+    names={"visual": "vision_tower", "ln_q": "norm_in"},
+    edits=(
+        Edit("Qwen2_5_VLPatchMerger", "nn.GELU()", 'nn.GELU(approximate="tanh")'),
+        Edit("Qwen2_5_VLPatchMerger", "dim),", "dim, bias=False),"),
+    ),
+)
+"""Another activation and bias in the connector, whose norm is the file's own."""
 LINNET = Twin(
     "linnet-near",
     QWEN2_5_VL,
@@ -123,4 +136,4 @@ TWITE = Twin(
     edits=(Edit("Qwen2_5_VLModel", MERGE, ONE_BY_ONE + MERGE),),
     near_miss="positions count the tokens one by one, as vLLM's own `opencua.py` has them",
 )
-TWINS = (SHRIKE, ORIOLE, SISKIN, TWITE, LINNET)
+TWINS = (SHRIKE, ORIOLE, SISKIN, TWITE, GARGANEY, LINNET)

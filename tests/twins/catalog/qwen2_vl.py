@@ -153,7 +153,7 @@ GUILLEMOT = Twin(
 )
 """With the text config at the top of config.json, as Qwen2-VL's own repos have it."""
 SKUA = Twin(
-    "skua-near",
+    "skua-silu",
     QWEN2_VL,
     "Skua",
     "skua_vl",
@@ -161,7 +161,45 @@ SKUA = Twin(
     names=QWEN_NAMES,
     tokens=QWEN_TOKENS,
     edits=(Edit("PatchMerger", "nn.GELU()", "nn.SiLU()"),),
-    near_miss="the connector's GELU is SiLU",
+)
+"""The connector's GELU is SiLU."""
+SMEW = Twin(
+    "smew-merger",
+    QWEN2_VL,
+    "Smew",
+    "smew",
+    keys={"vision_config": "eye_config"},
+    names={"merger": "bridge", "ln_q": "whole_norm"},
+    edits=(
+        Edit("PatchMerger", "LayerNorm(context_dim, eps=1e-6)", "nn.LayerNorm(self.hidden_size, bias=False)"),
+        Edit("PatchMerger", "self.ln_q(x).view(-1, self.hidden_size)", "self.ln_q(x.view(-1, self.hidden_size))"),
+        Edit("PatchMerger", "nn.Linear(self.hidden_size, dim)", "nn.Linear(self.hidden_size, dim, bias=False)"),
+    ),
+)
+"""The norm stands behind what puts the patches together."""
+SCAUP = Twin(
+    "scaup-near",
+    QWEN2_VL,
+    "Scaup",
+    "scaup",
+    keys={"vision_config": "eye_config"},
+    edits=(Edit("PatchMerger", "self.ln_q(x).view", "self.ln_q(x).flip(0).view"),),
+    near_miss="the connector puts the patches together from the end",
+)
+GOOSANDER = Twin(
+    "goosander-near",
+    QWEN2_VL,
+    "Goosander",
+    "goosander",
+    keys={"vision_config": "eye_config"},
+    edits=(
+        Edit("PatchMerger", "self.ln_q(x).view(-1, self.hidden_size)", "self.ln_q(x)[:: self.merged]"),
+        Edit("PatchMerger", "self.mlp =", "self.merged = spatial_merge_size**2\n        self.mlp ="),
+        Edit(
+            "PatchMerger", "nn.Linear(self.hidden_size, self.hidden_size)", "nn.Linear(context_dim, self.hidden_size)"
+        ),
+    ),
+    near_miss="the connector takes one patch of those that it should put together",
 )
 STILLS = replace(
     QWEN2_VL,
@@ -211,12 +249,12 @@ MAGPIE = Twin(
 """config.json does not name the tower's activation, and the config class has another default than the native one."""
 NUTHATCH = replace(
     SKUA,
-    name="nuthatch-near",
+    name="nuthatch-eps",
     title="Nuthatch",
     model_type="nuthatch_vl",
     edits=(Edit("PatchMerger", "eps=1e-6", "eps=0.5"),),
-    near_miss="the connector's norm has another eps",
 )
+"""The connector's norm has another eps."""
 WOODCOCK = replace(
     SKUA,
     name="woodcock-near",
@@ -233,4 +271,20 @@ SNIPE = replace(
     edits=(Edit("Qwen2VLVisionRotaryEmbedding", "torch.cat([freq_h, freq_w]", "torch.cat([freq_w, freq_h]"),),
     near_miss="height and width are swapped in the tower's rotary embedding",
 )
-TWINS = (MAGPIE, NUTHATCH, WOODCOCK, SNIPE, ROOK, PUFFIN, RAZORBILL, FULMAR, GANNET, GUILLEMOT, CHOUGH, SKUA)
+TWINS = (
+    MAGPIE,
+    NUTHATCH,
+    WOODCOCK,
+    SNIPE,
+    ROOK,
+    PUFFIN,
+    RAZORBILL,
+    FULMAR,
+    GANNET,
+    GUILLEMOT,
+    CHOUGH,
+    SKUA,
+    SMEW,
+    SCAUP,
+    GOOSANDER,
+)
