@@ -19,7 +19,7 @@ VISION, TEXT = "config.vision_config.hidden_size", "config.text_config.hidden_si
 BIAS = "bias=config.multimodal_projector_bias"
 PATCHES = "config.vision_config.embed_dim * config.vision_config.spatial_merge_size ** 2"
 WRITTEN = {
-    "phalarope-copy": [
+    "shearwater-copy": [
         f"self.before = nn.LayerNorm({VISION}, eps=1e-06)",
         f"self.widen = nn.Linear({VISION}, {TEXT}, {BIAS})",
         "self.act = nn.GELU()",
@@ -44,7 +44,7 @@ WRITTEN = {
         f"self.post_norm = nn.LayerNorm({TEXT}, eps=config.text_config.rms_norm_eps)",
     ],
     "swallow-copy": [f"self.linear = nn.Linear({VISION}, config.vision_config.projection_dim, bias=False)"],
-    "redpoll-copy": [
+    "petrel-copy": [
         f"self.linear_1 = ReplicatedLinear({VISION}, {TEXT}, {BIAS}, quant_config=quant_config, "
         "prefix=maybe_prefix(prefix, 'linear_1'))",
         "self.act = nn.GELU()",
@@ -93,7 +93,7 @@ def test_the_port_has_the_repos_connector(name: str, twin_repo: Callable[[str], 
 
 
 FORWARD = {
-    "redpoll-copy": [
+    "petrel-copy": [
         "hidden_states, _ = self.linear_1(image_features)",
         "hidden_states = self.act(hidden_states)",
         "return self.final_norm(hidden_states)",
@@ -116,7 +116,7 @@ def test_forward_applies_the_layers_in_the_repos_order(name: str, twin_repo: Cal
     assert [ast.unparse(item) for item in forward.body] == FORWARD[name]
 
 
-@pytest.mark.parametrize("name", ["skua-silu", "nuthatch-eps", "garganey-merger"])
+@pytest.mark.parametrize("name", ["skua-silu", "nuthatch-eps", "scoter-merger"])
 def test_a_merger_may_differ_in_its_layers(name: str, twin_repo: Callable[[str], Path]) -> None:
     assert ported(twin_repo(name))[0] == "inherit"
 
@@ -221,7 +221,7 @@ def test_a_value_that_only_the_config_class_gives_is_put_in(tmp_path: Path) -> N
 def test_the_connectors_tensors_keep_the_repos_names(tmp_path: Path) -> None:
     names = ("before", "widen", "project")
     layers = [f"model.bridge.{name}.weight" for name in names]
-    match = decide(read(stored(write_repo(TWINS["phalarope-copy"], tmp_path), layers)), tree()).match
+    match = decide(read(stored(write_repo(TWINS["shearwater-copy"], tmp_path), layers)), tree()).match
     assert match is not None and not match.blockers
     assert [item.what for item in match.differences].count("connector") == 1
     places = match.judgement.places

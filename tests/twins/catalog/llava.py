@@ -156,11 +156,11 @@ JACKDAW = replace(
     config_init=('values["vision_feature_layer"] = -1',),
 )
 """The config class takes another layer than config.json says."""
-REDPOLL = Twin(
-    "redpoll-copy",
+PETREL = Twin(
+    "petrel-copy",
     LLAVA,
-    "Redpoll",
-    "redpoll",
+    "Petrel",
+    "petrel",
     keys={"text_config": "llm_config"},
     names={"multi_modal_projector": "mm_projector", "linear_2": "final_norm"},
     edits=(
@@ -224,7 +224,7 @@ TWINS = (
     FIELDFARE,
     STARLING,
     JACKDAW,
-    REDPOLL,
+    PETREL,
     BUNTING,
     SERIN,
     BRAMBLING,

@@ -128,11 +128,11 @@ PRE_NORM = (
     Edit(PROJECTOR, "        self.linear_1 =", f"        {NORM}\n        self.linear_1 ="),
     Edit(PROJECTOR, "self.linear_1(image_features)", "self.linear_1(self.pre_norm(image_features))"),
 )
-PHALAROPE = Twin(
-    "phalarope-copy",
+SHEARWATER = Twin(
+    "shearwater-copy",
     LLAVA_ONEVISION,
-    "Phalarope",
-    "phalarope_vl",
+    "Shearwater",
+    "shearwater_vl",
     keys={"image_token_index": "picture_token_index"},
     names={**NAMES, "pre_norm": "before"},
     tokens={"<image>": "<picture>"},
@@ -223,4 +223,4 @@ RUFF = replace(
     edits=(Edit("LlavaOnevisionProcessor", "if ratio > 1.1:", "if ratio > 1.5:"),),
     near_miss="the copied processor cuts large images later",
 )
-TWINS = (PLOVER, CURLEW, DUNLIN, GODWIT, SANDPIPER, PHALAROPE, DOTTEREL, TURNSTONE, WHIMBREL, DOWITCHER, KNOT, RUFF)
+TWINS = (PLOVER, CURLEW, DUNLIN, GODWIT, SANDPIPER, SHEARWATER, DOTTEREL, TURNSTONE, WHIMBREL, DOWITCHER, KNOT, RUFF)

@@ -90,11 +90,11 @@ SISKIN = Twin(
     inserts=(Insert("SiskinModel", "__init__", 'self.register_buffer("pixel_mean", torch.zeros(3))'),),
     values={"vision_config.fullatt_block_indexes": [0, 2]},
 )
-GARGANEY = Twin(
-    "garganey-merger",
+SCOTER = Twin(
+    "scoter-merger",
     QWEN2_5_VL,
-    "Garganey",
-    "garganey",
+    "Scoter",
+    "scoter",
     keys={"vision_config": "vit_config"},
     names={"visual": "vision_tower", "ln_q": "norm_in"},
     edits=(
@@ -136,4 +136,4 @@ TWITE = Twin(
     edits=(Edit("Qwen2_5_VLModel", MERGE, ONE_BY_ONE + MERGE),),
     near_miss="positions count the tokens one by one, as vLLM's own `opencua.py` has them",
 )
-TWINS = (SHRIKE, ORIOLE, SISKIN, TWITE, GARGANEY, LINNET)
+TWINS = (SHRIKE, ORIOLE, SISKIN, TWITE, SCOTER, LINNET)
