@@ -24,17 +24,18 @@ TIED_SPREAD = 0.15
 
 
 def build_model(folder: Path) -> Any:
-    """The repo's own model, built from its config on the CPU in float32."""
+    """The repo's own model, or transformers' where it brings none, built from its config on the CPU in float32."""
     import torch
-    from transformers import AutoConfig
+    from transformers import AutoConfig, AutoModelForImageTextToText
     from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
-    auto_map = json.loads((folder / "config.json").read_text(encoding="utf-8"))["auto_map"]
-    reference = next(auto_map[key] for key in CLASS_KEYS if key in auto_map)
-    model_class = get_class_from_dynamic_module(reference, str(folder))
+    auto_map = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("auto_map", {})
+    reference = next((auto_map[key] for key in CLASS_KEYS if key in auto_map), None)
     torch.manual_seed(0)
-    return model_class(config).float().eval()
+    if reference is None:
+        return AutoModelForImageTextToText.from_config(config).float().eval()
+    return get_class_from_dynamic_module(reference, str(folder))(config).float().eval()
 
 
 def generator_for(name: str, seed: int) -> torch.Generator:

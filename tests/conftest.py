@@ -41,10 +41,11 @@ def twin_repo(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 
     @cache
     def written(name: str) -> Path:
-        from tests.twins import TWINS, native, write_repo
+        from tests.twins import NATIVES, TWINS, native, write_repo
 
-        if not native.has(TWINS[name].family.name):
+        twin = {**TWINS, **NATIVES}[name]
+        if not native.has(twin.family.name):
             pytest.skip("the installed transformers lacks this model")
-        return write_repo(TWINS[name], out / name)
+        return write_repo(twin, out / name)
 
     return written

@@ -168,12 +168,9 @@ def _processor(reading: ReadingLike, library: Library) -> tuple[Lineage | None, 
     ]
     usual = library.table("PROCESSOR_MAPPING_NAMES").get(model_type)
     for name in (*(value for _, value in stated), *((usual,) if usual else ())):
-        types = [key for key, value in library.table("PROCESSOR_MAPPING_NAMES").items() if value == name]
-        for kind in dict.fromkeys((*types, model_type)):
-            path = library.file(kind, "processing")
-            found = library.code.find_class(path, name) if path is not None else None
-            if found is not None:
-                return _lineage(library, library.code, found), None
+        found = library.find_processor(name, model_type)
+        if found is not None:
+            return _lineage(library, library.code, found), None
     if stated:
         shown = Evidence(stated[0][0], "processor_class", stated[0][1])
         return None, (shown, f"{stated[0][1]} is neither in the repo's auto_map nor in transformers {library.version}")

@@ -73,6 +73,10 @@ class Match:
     blockers: tuple[Blocker, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     uses: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
+    """What was taken as alike without having been read through: no port of it is certain before its proof."""
+    advice: str = ""
+    """A way to serve the repo without a port."""
     judgement: Any = None
 
     @property

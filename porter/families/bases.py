@@ -6,8 +6,9 @@ from porter.facts.code import model_entry
 from porter.families.base import Blocker, ReadingLike
 from porter.families.internvl.judgement import Notes, blocked
 from porter.families.library import library_beside
-from porter.families.twin.judge import definition, overridden
+from porter.families.twin.judge import overridden
 from porter.families.twin.original import original
+from porter.families.twin.theirs import definition
 from porter.source.alike_classes import transformers_bases
 from porter.vllm_tree.tree import Tree
 

@@ -110,6 +110,20 @@ class Library:
                 return found
         return None
 
+    def find_processor(self, name: str, model_type: str = "") -> tuple[str, ast.ClassDef] | None:
+        """A processor class and the file that defines it; where a table has it for no model, that of `model_type`."""
+        types = [key for key, value in self.table("PROCESSOR_MAPPING_NAMES").items() if value == name]
+        for kind in dict.fromkeys((*types, model_type)):
+            path = self.file(kind, "processing")
+            found = self.code.find_class(path, name) if path is not None else None
+            if found is not None:
+                return found
+        return None
+
+    def whole_model(self, model_type: str) -> str | None:
+        """The class of images and text that transformers builds for a model_type."""
+        return next((name for table in WHOLE_MODELS if (name := self.table(table).get(model_type))), None)
+
 
 def _assigned(cls: ast.ClassDef, name: str) -> ast.expr | None:
     """What a class body, or a default of its `__init__`, gives a name."""

@@ -136,9 +136,10 @@ def rank(reading: ReadingLike, tree: Tree) -> list[Match]:
     return sorted(found, key=lambda match: _order(match, reading))
 
 
-def _order(match: Match, reading: ReadingLike) -> tuple[bool, bool, float, int]:
+def _order(match: Match, reading: ReadingLike) -> tuple[bool, bool, bool, float, int]:
     """What fits first, without guesses, by score; of equals the base that needs fewer overrides."""
-    return not match.fits, bool(used_guesses(match, reading.facts)), -round(match.score, 3), len(match.differences)
+    open_ones = bool(used_guesses(match, reading.facts)), bool(match.unsure)
+    return (not match.fits, *open_ones, -round(match.score, 3), len(match.differences))
 
 
 def _unloadable(view: View) -> Iterator[Blocker]:
@@ -234,8 +235,9 @@ def _inherit(case: Case, best: Match) -> Verdict:
     guesses = used_guesses(best, facts)
     reasons = [f"{best.family} fits: {len(best.differences)} differences, each with its override"]
     sure = Confidence.CERTAIN
-    if any(facts[name].confidence is Confidence.LIKELY for name in best.uses):
+    if best.unsure or any(facts[name].confidence is Confidence.LIKELY for name in best.uses):
         sure = Confidence.LIKELY
+    reasons += [*best.unsure, *filter(None, [best.advice])]
     if case.view.reading.snapshot.tensors.source == "none":
         sure = Confidence.LIKELY
         reasons.append(LAYOUT_UNSEEN)

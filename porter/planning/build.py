@@ -43,7 +43,7 @@ def plan_port(
     spec = port_spec(reading, verdict, tree, rules)
     todo = open_items(reading, verdict)
     if options.layout == "plugin":
-        own = options.own_config is not False
+        own = not spec.native_config if options.own_config is None else options.own_config
         changes = plugin_files(reading, verdict, spec, tree.version, todo, own_config=own)
     else:
         from porter.planning.tree_port import to_compile, tree_files

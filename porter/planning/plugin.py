@@ -38,7 +38,7 @@ def plugin_files(
         ),
         f"{module}/modeling.py": family.model_file(spec, relative=False, own_config=own_config),
         "PORT.md": port_notes(reading, verdict, spec, tree_version, todo, layout="plugin"),
-        **_tests(spec, made, own_config),
+        **_tests(spec, made, own_config, trust=bool(reading.snapshot.auto_map) and not own_config),
     }
     if own_config:
         texts[f"{module}/configuration.py"] = family.config_file(spec)
@@ -46,11 +46,11 @@ def plugin_files(
     return tuple(FileChange(path, None, texts[path]) for path in sorted(texts))
 
 
-def _tests(spec: Spec, made: Fixtures, own_config: bool) -> dict[str, str]:
+def _tests(spec: Spec, made: Fixtures, own_config: bool, *, trust: bool) -> dict[str, str]:
     prompt = FAMILIES[spec.family].prompt(spec, made.tile)
     return {
         "tests/conftest.py": render_python(
-            "plugin/tests/conftest.py.j2", spec=spec, own_config=own_config, max_model_len=made.max_model_len
+            "plugin/tests/conftest.py.j2", spec=spec, trust=trust, max_model_len=made.max_model_len
         ),
         "tests/test_registration.py": render_python(
             "plugin/tests/test_registration.py.j2", spec=spec, own_config=own_config

@@ -41,6 +41,10 @@ class Spec(Protocol):
     def tokens_per_tile(self) -> int | None: ...
     @property
     def video(self) -> bool: ...
+    @property
+    def native_config(self) -> bool:
+        """Whether transformers' own config class loads the repo as the base wants it: the port brings none then."""
+
     def to_json(self) -> JSONObject: ...
 
 
@@ -257,6 +261,10 @@ class PortSpec:
     """The checkpoint holds tower layers above the tapped one, and the tree's tower does not pass over them."""
     rules: NameRules = field(default_factory=NameRules)
     tokens_per_tile: int | None = None
+
+    @property
+    def native_config(self) -> bool:
+        return False
 
     def to_json(self) -> JSONObject:
         return {item.name: plain(getattr(self, item.name)) for item in fields(self)}

@@ -80,6 +80,6 @@ def site_entry(reading: RepoReading, spec: Spec, *, own: bool, repo_id: str | No
         repo_id=repo_id or repo.id,
         title=spec.names.stem,
         inputs="T + I<sup>+</sup> + V<sup>+</sup>" if spec.video else "T + I<sup>+</sup>",
-        trust_remote_code=not own,
+        trust_remote_code=not own and bool(reading.snapshot.auto_map),
         config=named,
     )

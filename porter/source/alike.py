@@ -9,20 +9,22 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from porter.source.alike_effects import acting_at_import, acting_decorators, is_silent, shadowed
+from porter.source.alike_effects import acting_at_import, acting_decorators, acts, is_silent, shadowed
+from porter.source.alike_forms import is_device, makes_output, written_out
 from porter.source.alike_names import ATTRIBUTE, KEYWORD, STRING, Given, Renames, Used, config_key
 from porter.source.alike_parts import (
     OF_TENSORS,
     bound_in,
     is_original,
     is_self,
-    names_read,
-    own_names,
     same_external,
     set_on_self,
 )
 from porter.source.alike_replaced import Made, own_part
-from porter.source.codebase import CodeBase, Definition, External, Meaning, ModuleFile, snippet
+from porter.source.alike_sides import Side
+from porter.source.codebase import Definition, External, Meaning, ModuleFile, snippet
+
+__all__ = ["Alike", "Scope", "Side", "Unlike"]
 
 MOST_PAIRS = 4000
 SHOWN = 60
@@ -44,30 +46,6 @@ class Unlike:
 
     def text(self) -> str:
         return f"{'.'.join(part for part in (self.cls, self.function) if part)}: {self.why}"
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One of the two code bases, and the names that are its own to choose."""
-
-    code: CodeBase
-    own: frozenset[str]
-    read: frozenset[str]
-    """Attributes that some code takes a value from."""
-
-    @classmethod
-    def of(cls, code: CodeBase, more: Sequence[str] = ()) -> Side:
-        trees = [file.tree for file in code.files()]
-        own = frozenset([*more, *(name for tree in trees for name in own_names(tree))])
-        return cls(code, own, frozenset(name for tree in trees for name in names_read(tree)))
-
-    def unread_buffer(self, statement: ast.stmt) -> str | None:
-        """The name of a buffer that a statement registers and nothing reads."""
-        call = statement.value if isinstance(statement, ast.Expr) else None
-        if not isinstance(call, ast.Call) or snippet(call.func) != "self.register_buffer" or not call.args:
-            return None
-        name = call.args[0].value if isinstance(call.args[0], ast.Constant) else None
-        return name if isinstance(name, str) and name not in self.read else None
 
 
 @dataclass(slots=True)
@@ -284,6 +262,8 @@ class Alike:
         return isinstance(ours, Definition) and self.pair(ours, theirs)
 
     def same_attribute(self, scope: Scope, ours: ast.Attribute, theirs: ast.Attribute) -> bool:
+        if is_device(ours) and is_device(theirs):  # where a tensor is held reaches no number
+            return True
         outside = [self.external(scope, node, side) for side, node in enumerate((ours, theirs))]
         if outside[0] is not None or outside[1] is not None:
             same = None not in outside and same_external(str(outside[0]), str(outside[1]))
@@ -335,7 +315,12 @@ class Alike:
         if len(mine) != len(other):
             return self.no(scope, ours, theirs)
         outside = self.external(scope, ours.func, 0) is not None
-        return all(self.same_keyword(scope, left, right, outside) for left, right in zip(mine, other, strict=True))
+        aside = self.library.aside & self.repo.aside if makes_output(self.library.code, scope.files[0], ours) else ()
+        for left, right in zip(mine, other, strict=True):
+            told = left.arg in aside and right.arg == left.arg and not acts(right.value, self.repo.own)
+            if not told and not self.same_keyword(scope, left, right, outside):
+                return False
+        return True
 
     def spelled_out(self, scope: Scope, ours: ast.Call, theirs: ast.Call) -> bool | None:
         """Whether the class that the library looks up by a config is what the repo names; None for other calls."""
@@ -362,6 +347,8 @@ class Alike:
             return self.no(scope, ours, theirs)
         if not outside and ours.arg is not None and theirs.arg is not None:
             self.use(KEYWORD, scope, (ours.arg, theirs.arg), theirs)
+        if outside and ours.arg == "size":
+            return self.nodes(scope, written_out(ours.value), written_out(theirs.value))
         return self.nodes(scope, ours.value, theirs.value)
 
     def same_constant(self, scope: Scope, ours: ast.Constant, theirs: ast.Constant) -> bool:

@@ -23,6 +23,8 @@ AUTO_MODEL, AUTO_CONFIG = "AutoModel", "AutoConfig"
 FIELD_MAKERS = ("transformers.utils.type_validators.", "huggingface_hub.dataclasses.")
 SAID = ("logger.", "warnings.", "logging.")
 CHECKS = frozenset(["torch_compilable_check", "torch._check"])
+ASIDE = frozenset(["use_cache", "generation_config"])
+"""What a model is told about how it generates: no number of a forward pass depends on it."""
 _DECLARED = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Pass, ast.Raise)
 
 
@@ -57,12 +59,31 @@ def is_silent(item: ast.stmt, own: Container[str] = ()) -> bool:
         return not acts(item, own)
     if isinstance(item, ast.If):
         return not item.orelse and not acts(item.test, own) and all(is_silent(inner, own) for inner in item.body)
+    if isinstance(item, ast.Assign):
+        return all(map(_aside, item.targets)) and not acts(item.value, own)
+    if isinstance(item, ast.AugAssign):
+        return _spares_the_empty(item) and "torch" not in own
     if not isinstance(item, ast.Expr):
         return False
     if isinstance(item.value, ast.Constant):
         return True
     called = snippet(item.value.func) if isinstance(item.value, ast.Call) else ""
     return (called.startswith(SAID) or (called in CHECKS and called not in own)) and not acts(item, own)
+
+
+def _aside(target: ast.expr) -> bool:
+    if isinstance(target, ast.Name):
+        return target.id in ASIDE
+    return isinstance(target, ast.Attribute) and target.attr in ASIDE
+
+
+def _spares_the_empty(item: ast.AugAssign) -> bool:
+    """`found[0] |= ~torch.any(found)`: acts only where nothing is found, and then there is no image."""
+    if not isinstance(item.op, ast.BitOr) or not isinstance(item.target, ast.Subscript):
+        return False
+    return isinstance(item.target.slice, ast.Constant) and (
+        snippet(item.value) == f"~torch.any({snippet(item.target.value)})"
+    )
 
 
 def shadowed(code: CodeBase, path: str, function: ast.FunctionDef) -> Iterator[ast.stmt]:

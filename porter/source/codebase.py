@@ -140,6 +140,13 @@ def _import_from(node: ast.ImportFrom, imports: dict[str, tuple[str, str | None]
             imports[alias.asname or alias.name] = (module, alias.name)
 
 
+def _absolute(path: str, module: str) -> str:
+    """A module's dotted name without leading dots, from the folder of the file that imports it."""
+    level = len(module) - len(module.lstrip("."))
+    folders = path.rpartition("--")[2].split("/")[:-1] if level else []
+    return ".".join([*folders[: len(folders) - level + 1], *filter(None, [module[level:]])])
+
+
 @dataclass(slots=True)
 class CodeBase:
     """The Python files of one repo by path (`modeling_x.py`, `ORG/NAME--modeling_y.py`), parsed on first use."""
@@ -213,7 +220,7 @@ class CodeBase:
                 return ModuleFile(submodule)
         elif target is not None:
             return ModuleFile(target)
-        dotted = module.lstrip(".")
+        dotted = _absolute(path, module)
         return External(f"{dotted}.{attribute}" if attribute and dotted else attribute or dotted)
 
     def resolve_module(self, path: str, module: str) -> str | None:

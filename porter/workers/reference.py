@@ -40,9 +40,19 @@ def model_class(folder: Path, config_doc: dict[str, Any], native: bool) -> Any:
         return get_class_from_dynamic_module(references[0], str(folder))
     known = (getattr(transformers, str(name), None) for name in architectures)
     found = [cls for cls in known if isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel)]
-    if not found:
-        raise LookupError(f"neither auto_map nor transformers has a class for {architectures}")
-    return found[0]
+    return found[0] if found else by_config(config_doc)
+
+
+def by_config(config_doc: dict[str, Any]) -> Any:
+    """The class that transformers builds for the model_type, whatever name the repo gives its architecture."""
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    try:
+        config = AutoConfig.for_model(config_doc.get("model_type"))
+        return AutoModelForImageTextToText._model_mapping[type(config)]
+    except (KeyError, ValueError):
+        architectures = config_doc.get("architectures")
+        raise LookupError(f"neither auto_map nor transformers has a class for {architectures}") from None
 
 
 def build(folder: Path, native: bool, used: list[str]) -> Any:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.twins import TWINS, add_weights, write_repo
+from tests.twins import NATIVES, TWINS, add_weights, write_repo
 
 parser = argparse.ArgumentParser(prog="python -m tests.twins")
 parser.add_argument("out", type=Path)
@@ -15,7 +15,8 @@ parser.add_argument("names", nargs="*", help="repos; a family's name stands for 
 parser.add_argument("--weights", action="store_true")
 parser.add_argument("--smoke", action="store_true", help="compare with the native classes (needs weights)")
 args = parser.parse_args()
-wanted = [t for t in TWINS.values() if not args.names or {t.name, t.family.name} & set(args.names)]
+every = (*TWINS.values(), *NATIVES.values())
+wanted = [t for t in every if not args.names or {t.name, t.family.name} & set(args.names)]
 for twin in wanted:
     folder = write_repo(twin, args.out / twin.name)
     if args.weights:

@@ -68,7 +68,8 @@ class Twin:
     family: Family
     title: str
     model_type: str
-    style: Literal["copy", "subclass"] = "copy"
+    style: Literal["copy", "subclass", "native"] = "copy"
+    """`native`: no code, transformers' own classes serve."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Config keys."""
     names: Mapping[str, str] = field(default_factory=dict)
@@ -90,6 +91,8 @@ class Twin:
     """The processor is a copy too; tokens that its code names have this repo's names."""
     flat: bool = False
     """The text config stands at the top of config.json, as in the first Qwen2-VL repos."""
+    named: str = ""
+    """The architecture where it does not follow from the title."""
     near_miss: str = ""
     """The operator that differs, where porting it as the family would be wrong."""
 
@@ -99,7 +102,7 @@ class Twin:
 
     @property
     def architecture(self) -> str:
-        return f"{self.title}ForConditionalGeneration"
+        return self.named or f"{self.title}ForConditionalGeneration"
 
     def token(self, native: str) -> str:
         return self.tokens.get(native, native)

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,18 +74,22 @@ def config(twin: Twin) -> dict[str, object]:
     values = native_config(twin)
     if twin.flat:
         values = {**values, **dict(values.pop("text_config"), model_type=None)}
-    own = f"modeling_{twin.stem}.{twin.architecture}"
     return {
         "architectures": [twin.architecture],
-        "auto_map": {
-            "AutoConfig": f"configuration_{twin.stem}.{twin.title}Config",
-            "AutoModel": own,
-            "AutoModelForImageTextToText": own,
-            **processor_map(twin),
-        },
+        **({"auto_map": auto_map(twin)} if twin.style != "native" else {}),
         **own_types(spelled(values, twin.keys), twin),
         "model_type": twin.model_type,
         "dtype": "float32",
+    }
+
+
+def auto_map(twin: Twin) -> dict[str, str]:
+    own = f"modeling_{twin.stem}.{twin.architecture}"
+    return {
+        "AutoConfig": f"configuration_{twin.stem}.{twin.title}Config",
+        "AutoModel": own,
+        "AutoModelForImageTextToText": own,
+        **processor_map(twin),
     }
 
 
@@ -95,7 +99,7 @@ def processor_map(twin: Twin) -> dict[str, str]:
 
 def own_types(values: dict[str, object], twin: Twin) -> dict[str, object]:
     """The model types of a copy's own parts, as its code has them."""
-    if twin.style == "subclass":
+    if twin.style != "copy":
         return values
     for part in values.values():
         kind = part.get("model_type") if isinstance(part, dict) else None
@@ -168,7 +172,7 @@ def inserts(twin: Twin) -> list[Insert]:
 def write_repo(twin: Twin, folder: Path) -> Path:
     """Writes the repo, without weights, into `folder`; returns it."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = {**(subclassed(twin) if twin.style == "subclass" else copied(twin)), **own_processor(twin)}
+    files = {**MAKERS[twin.style](twin), **own_processor(twin)}
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     family = twin.family
@@ -183,6 +187,13 @@ def write_repo(twin: Twin, folder: Path) -> Path:
     readme = f"---\nlicense: apache-2.0\nlibrary_name: transformers\n---\n\n# {twin.title}\n\nAn image-text model.\n"
     (folder / "README.md").write_text(readme, encoding="utf-8")
     return folder
+
+
+MAKERS: Mapping[str, Callable[[Twin], dict[str, str]]] = {
+    "copy": copied,
+    "subclass": subclassed,
+    "native": lambda twin: {},
+}
 
 
 def processor_file(twin: Twin, values: Values) -> dict[str, object]:

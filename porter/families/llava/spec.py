@@ -59,5 +59,9 @@ class LlavaSpec:
     tokens_per_tile: int | None = None
     video: bool = False
 
+    @property
+    def native_config(self) -> bool:
+        return False
+
     def to_json(self) -> JSONObject:
         return {item.name: plain(getattr(self, item.name)) for item in fields(self)}

@@ -8,13 +8,14 @@ from typing import Any
 from porter.errors import Refused, TreeError
 from porter.facts.model import Evidence
 from porter.families.base import Match, ReadingLike
-from porter.families.internvl.judgement import blocked
+from porter.families.internvl.judgement import Notes, blocked
 from porter.families.library import library_beside
 from porter.families.twin.anchors import TwinAnchors, read_anchors
-from porter.families.twin.configs import PartMap, respelled_keys
+from porter.families.twin.configs import PartMap, fields, respelled_keys
 from porter.families.twin.judge import Judgement, judge
 from porter.families.twin.original import GAPS, ORIGINALS, Gap, Original, original, resembles
 from porter.families.twin.spec import TwinBase, TwinPart, TwinSpec
+from porter.families.twin.theirs import theirs_of
 from porter.families.twin.weights import misplaced
 from porter.families.twin.writing import add_imports, written
 from porter.planning import layout
@@ -44,7 +45,8 @@ class Twin:
 
     def match(self, reading: ReadingLike, tree: Tree) -> Match:
         """Raises TreeError where the repo's code has nothing of the original, or transformers lacks it."""
-        if not resembles(tree.package, self.architecture, reading.snapshot.python, tuple(ORIGINALS.values())):
+        python = theirs_of(reading, tree.package).modeling
+        if not resembles(tree.package, self.architecture, python, tuple(ORIGINALS.values())):
             raise TreeError(f"the repo's code is no copy of {self.architecture}")
         found = original(tree.package, self.architecture)
         if found is None:
@@ -59,11 +61,13 @@ class Twin:
             family=self.name,
             module=anchors.module,
             model_class=anchors.model_class,
-            processor_class=(judged.trio or anchors.trios[0]).hf_processor or found.processor,
+            processor_class=_processor(judged, found),
             score=judged.alike if notes.blockers else 1.0,
             differences=notes.differences,
             blockers=notes.blockers,
             evidence=(Evidence(anchors.relpath, anchors.model_class, f"the original is {found.model.file}"),),
+            unsure=judged.unsure,
+            advice=_alias(judged, found, notes),
             judgement=judged,
         )
 
@@ -75,7 +79,7 @@ class Twin:
         found = original(tree.package, self.architecture)
         assert found is not None
         root, *parts = judged.parts
-        config = judged.trio.config if judged.trio is not None else ""
+        config = judged.processing.trio.config if judged.processing is not None else ""
         others = config not in ("", found.config.name)
         spelled = respelled_keys(library_beside(tree.package), config, reading.snapshot.config()) if others else {}
         gap = GAPS.get(self.name, Gap())
@@ -93,6 +97,7 @@ class Twin:
             modules=judged.modules,
             largest=gap.largest,
             native_type=found.model_type if judged.anchors.typed else "",
+            native_config=_loads_itself(judged, found, gap),
             rules=with_drops(_rules(judged, rules, reading), judged.unread, reading),
         )
 
@@ -102,7 +107,7 @@ class Twin:
 
     def model_file(self, spec: Spec, *, relative: bool, own_config: bool) -> str:
         own = _own(spec)
-        if not own_config:
+        if not own_config and not own.native_config:
             raise Refused(_needs_config(own), hint="leave --remote-config out")
         return render_python("twin/model.py.j2", **_model(own, relative))
 
@@ -115,7 +120,34 @@ class Twin:
         return Prompt(own.placeholder, "", "", "", sizes, ("",), unit=1, processor=own.base.processor)
 
     def remote_obstacle(self, reading: ReadingLike, spec: Spec, tree: Tree) -> str | None:
-        return _needs_config(_own(spec))
+        own = _own(spec)
+        return None if own.native_config else _needs_config(own)
+
+
+def _processor(judged: Judgement, found: Original) -> str:
+    trio = judged.processing.trio if judged.processing is not None else judged.anchors.trios[0]
+    other = judged.processing.processor if judged.processing is not None else ""
+    return other or trio.hf_processor or found.processor
+
+
+def _alias(judged: Judgement, found: Original, notes: Notes) -> str:
+    """How vLLM serves a repo that is the original but for the name of its architecture."""
+    same = judged.native is not None and judged.native.model_type == found.model_type
+    if not same or notes != Notes():
+        return ""
+    named = f'--hf-overrides \'{{"architectures": ["{judged.anchors.model_class}"]}}\''
+    return f"it is {found.model.name} under another name: vLLM serves it without a port too, with {named}"
+
+
+def _loads_itself(judged: Judgement, found: Original, gap: Gap) -> bool:
+    """Whether transformers' own config class for the repo has all that the tree's class reads, under its names."""
+    native, processing = judged.native, judged.processing
+    if native is None or processing is None or any(part.renames for part in judged.parts):
+        return False
+    asked = processing.trio.config in ("", native.config.name)
+    marked = (judged.anchors.prefix_lm or judged.anchors.typed) and native.model_type != found.model_type
+    lacking = set(fields(found.side, found.config)) - set(fields(native.side, native.config))
+    return asked and not marked and not gap.given and not lacking
 
 
 def _effective(judged: Judgement, rules: NameRules) -> NameRules:
@@ -145,8 +177,9 @@ def with_drops(rules: NameRules, unread: frozenset[str], reading: ReadingLike) -
 
 
 def _base(judged: Judgement, found: Original) -> TwinBase:
-    anchors, trio = judged.anchors, judged.trio
-    assert trio is not None
+    anchors, processing = judged.anchors, judged.processing
+    assert processing is not None
+    trio, other = processing.trio, bool(processing.processor)
     return TwinBase(
         module=anchors.module,
         model=anchors.model_class,
@@ -156,7 +189,9 @@ def _base(judged: Judgement, found: Original) -> TwinBase:
         trio=trio,
         registered=trio == anchors.trios[0],
         maps=anchors.maps,
-        processor=(trio.hf_module or "transformers", trio.hf_processor or found.processor),
+        processor=("transformers" if other else trio.hf_module or "transformers", _processor(judged, found)),
+        other=other,
+        renames=processing.renames,
     )
 
 
@@ -179,13 +214,15 @@ def _model(spec: TwinSpec, relative: bool) -> dict[str, Any]:
     placeholder = spec.placeholder != spec.base.placeholder
     dummy = placeholder and spec.base.trio.literal
     loads = bool(spec.rules) and not spec.base.maps
-    registers = bool(dummy or spec.largest or not spec.base.registered)
+    registers = bool(dummy or spec.largest or spec.base.other or not spec.base.registered)
     imports = _imports(spec, relative)
     if loads:
         imports.add("collections.abc", "Iterable")
         imports.plain.add("torch")
     if dummy:
         imports.add("collections.abc", "Mapping")
+    if spec.base.other:
+        imports.add(*spec.base.processor)
     if registers:
         imports.add("vllm.multimodal", "MULTIMODAL_REGISTRY")
         imports.model(spec.base.trio.module, spec.base.trio.info, spec.base.trio.processor, spec.base.trio.dummy)
@@ -197,7 +234,7 @@ def _model(spec: TwinSpec, relative: bool) -> dict[str, Any]:
         "placeholder": spec.placeholder if placeholder else None,
         "video": spec.video_placeholder if spec.video_placeholder != spec.base.video else None,
         "dummy": spec.names.cls("DummyInputsBuilder") if dummy else None,
-        "info": spec.names.cls("ProcessingInfo") if spec.largest else spec.base.trio.info,
+        "info": spec.names.cls("ProcessingInfo") if spec.largest or spec.base.other else spec.base.trio.info,
         "registers": registers,
         "bare": not (spec.rules or placeholder or spec.settings or spec.modules),
         "modules": [written(item, spec.names.cls(item.role)) for item in spec.modules],

@@ -8,21 +8,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from porter.facts.code import class_of, entry_for, model_entry
 from porter.facts.vocabulary import read_vocabulary
 from porter.families.base import Blocker, Difference, ReadingLike
 from porter.families.internvl.judgement import Notes, blocked, differs
 from porter.families.twin.activations import settings
-from porter.families.twin.anchors import Trio, TwinAnchors
+from porter.families.twin.anchors import TwinAnchors
 from porter.families.twin.configs import PartMap, model_type_of, part_maps, sub_configs
 from porter.families.twin.connectors import OwnModule, candidates, own_modules
+from porter.families.twin.merges import same_merge
 from porter.families.twin.naming import Naming
 from porter.families.twin.norms import copy_of_norm
 from porter.families.twin.original import Original
+from porter.families.twin.other_processor import Processing
 from porter.families.twin.processing import judge_processing
 from porter.families.twin.registered import built, registered, unmet
+from porter.families.twin.theirs import Theirs, definition, entries, theirs_of
 from porter.families.twin.weights import Modules, swapped
-from porter.hub.snapshot import AutoMapEntry
 from porter.source.alike import Alike, Side, Unlike
 from porter.source.alike_classes import start
 from porter.source.codebase import Definition
@@ -41,7 +42,9 @@ class Judgement:
     without a difference."""
 
     anchors: TwinAnchors
-    trio: Trio | None = None
+    processing: Processing | None = None
+    native: Original | None = None
+    """transformers' own model, where that serves the repo."""
     parts: tuple[PartMap, ...] = ()
     placeholder: str = ""
     video: str = ""
@@ -51,6 +54,7 @@ class Judgement:
     alike: float = 0.0
     places: Mapping[str, str] = field(default_factory=dict)
     """Stored tensor to the name under which the tree's class takes it."""
+    unsure: tuple[str, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
     """(attribute of the port, code) of modules that are other ones here."""
     modules: tuple[OwnModule, ...] = ()
@@ -58,16 +62,16 @@ class Judgement:
 
 def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Original) -> tuple[Judgement, Notes]:
     """The walk over both models, then configs, tokens and processor."""
-    model, config = (definition(reading, entry) for entry in entries(reading))
-    if model is None:
+    theirs = theirs_of(reading, tree.package)
+    if theirs.model is None:
         return Judgement(anchors), blocked("code", "the repo brings no model class that could be read")
-    compared = _compared(reading, tree, anchors, Roots(found, model, config))
+    compared = _compared(reading, tree, anchors, Roots(found, theirs))
     walk, parts = compared.walk, compared.parts
     notes = Notes((*_renamed(walk), *compared.changed), compared.blockers)
     for part in parts:
         notes = notes.plus(_part_notes(part, reading))
     placeholder, more = _placeholder(reading, anchors)
-    trio, some = judge_processing(reading, anchors, found)
+    processing, some = judge_processing(reading, tree, anchors, found, theirs.native)
     notes = notes.plus(more).plus(some)
     wrong = len({item.cls for item in walk.unlike})
     alike = 1 - wrong / max(1, len(walk.classes))
@@ -76,8 +80,19 @@ def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Origina
     goes = places(reading, walk, found, anchors, lost)
     confused = swapped(walk) if not reading.snapshot.tensors.tensors else None
     notes = notes.plus(blocked("weights", confused)) if confused else notes
-    own = (compared.settings, compared.modules)
-    return Judgement(anchors, trio, parts, placeholder, video, lost, alike, goes, *own), notes
+    judged = Judgement(
+        anchors=anchors, processing=processing, native=theirs.native, parts=parts, placeholder=placeholder,
+        video=video, unread=lost, alike=alike, places=goes, settings=compared.settings, modules=compared.modules,
+        unsure=tuple(_unsure(processing, compared.merges)),
+    )  # fmt: skip
+    return judged, notes
+
+
+def _unsure(processing: Processing | None, merges: tuple[Unlike, ...]) -> Iterator[str]:
+    if processing is not None and processing.processor:
+        asked = processing.trio.hf_processor or "its own"
+        yield f"{processing.processor} has what is read of {asked}; whether it says the same, the proof tells"
+    yield from (f"{item.cls}.{item.function} gave the same for drawn inputs by other steps" for item in merges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +100,7 @@ class Roots:
     """Where a walk starts: the original, and the repo's model and config classes."""
 
     found: Original
-    model: Definition
-    config: Definition | None
+    theirs: Theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,28 +111,31 @@ class Compared:
     parts: tuple[PartMap, ...]
     settings: tuple[tuple[str, str], ...] = ()
     modules: tuple[OwnModule, ...] = ()
+    merges: tuple[Unlike, ...] = ()
     changed: tuple[Difference, ...] = ()
     blockers: tuple[Blocker, ...] = ()
 
 
 def _compared(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, roots: Roots) -> Compared:
     """Both codes side by side; where they differ in a connector alone, once more with the connector left apart."""
-    walk = walked(reading, roots.found, roots.model, roots.config)
+    walk = walked(reading, roots.found, roots.theirs)
     answered = _answers(walk, roots.found, tree, anchors)
-    left = [item for item in walk.unlike if item not in answered]
+    merges = tuple(item for item in walk.unlike if item not in answered and same_merge(walk, item))
+    left = [item for item in walk.unlike if item not in answered and item not in merges]
     apart, why = _apart(reading, tree, anchors, roots, (walk, left)) if left else (None, "")
     if apart is not None:
         return apart
     changed = tuple(Difference("activation", "", item.why, "__init__") for item in answered)
+    changed += tuple(Difference("merge", item.function, "the same by other steps", "vLLM's own") for item in merges)
     blockers = [Blocker("code", _line(item, roots.found)) for item in left[:SHOWN]]
     blockers += [Blocker("connector", f"it could not be read: {why}")] if why else []
     lines = tuple(line for code in answered.values() for line in code)
-    return Compared(walk, _parts(reading, walk, roots), lines, (), changed, tuple(blockers))
+    return Compared(walk, _parts(reading, walk, roots), lines, (), merges, changed, tuple(blockers))
 
 
 def _parts(reading: ReadingLike, walk: Alike, roots: Roots) -> tuple[PartMap, ...]:
     held = reading.configs.code.config.value
-    return tuple(part_maps(walk, roots.found, roots.config, reading.snapshot.config(), held))
+    return tuple(part_maps(walk, roots.found, roots.theirs.config, reading.snapshot.config(), held))
 
 
 def _apart(
@@ -129,7 +146,7 @@ def _apart(
     if model is None:
         return None, ""
     held = candidates(*first, roots.found, (tree, model), anchors.mapper)
-    walk = walked(reading, roots.found, roots.model, roots.config, frozenset(held)) if held else None
+    walk = walked(reading, roots.found, roots.theirs, frozenset(held)) if held else None
     if walk is None or walk.unlike:
         return None, ""
     parts = _parts(reading, walk, roots)
@@ -141,7 +158,7 @@ def _apart(
     except Unread as problem:
         return None, str(problem)
     changed = tuple(Difference("connector", item.base, item.shown, "__init__") for item in modules)
-    return Compared(walk, parts, (), modules, changed), ""
+    return Compared(walk, parts, (), modules, (), changed), ""
 
 
 def respelled(text: str, sides: tuple[str, str], reading: ReadingLike, root: PartMap) -> str:
@@ -173,21 +190,17 @@ def places(
     return {name: place for name, place in names.items() if place and name.rpartition(".")[2] not in lost}
 
 
-def walked(
-    reading: ReadingLike,
-    found: Original,
-    model: Definition,
-    config: Definition | None,
-    apart: frozenset[str] = frozenset(),
-) -> Alike:
+def walked(reading: ReadingLike, found: Original, theirs: Theirs, apart: frozenset[str] = frozenset()) -> Alike:
     """The original's code beside the repo's, from their model and config classes on, but for classes left `apart`."""
-    walk = start(found.side, Side.of(reading.configs.code.run.code, tuple(keys(reading.snapshot.config()))))
+    walk = start(found.side, Side.of(theirs.code, tuple(keys(reading.snapshot.config()))))
     walk.apart = apart
     walk.looked_up = lambda call: looked_up(walk, found, call)
-    walk.pair(found.model, model)
-    if config is not None:
-        walk.pair(found.config, config)
-        known = registered(walk.repo, iter((model, config)))
+    roots = [root for root in (theirs.model, theirs.config) if root is not None]
+    for ours, other in ((found.model, theirs.model), (found.config, theirs.config)):
+        if other is not None:
+            walk.pair(ours, other)
+    if theirs.config is not None:
+        known, config = registered(walk.repo, iter(roots)), theirs.config
         walk.built = lambda call: built(walk.repo, config, known, call)
     walk.run()
     walk.unlike.extend(unmet(walk))
@@ -199,7 +212,7 @@ def overridden(reading: ReadingLike, found: Original, read: tuple[str, ...]) -> 
     model, config = (definition(reading, entry) for entry in entries(reading))
     if model is None:
         return ()
-    walk = walked(reading, found, model, config)
+    walk = walked(reading, found, Theirs(reading.configs.code.run.code, model, config))
     left = [item for item in walk.unlike if (item.part or walk.replaced.get(item.cls)) not in read]
     return tuple(_line(item, found) for item in left)[:SHOWN]
 
@@ -222,16 +235,6 @@ def looked_up(walk: Alike, found: Original, call: ast.Call) -> Definition | None
     cls = found.models.get(model_type or "", "")
     meant = walk.library.code.meaning(found.model.file, cls)
     return meant if isinstance(meant, Definition) else None
-
-
-def entries(reading: ReadingLike) -> tuple[AutoMapEntry | None, AutoMapEntry | None]:
-    """Where the repo's model and config classes stand."""
-    return model_entry(reading.snapshot), entry_for(reading.snapshot, ("AutoConfig",))
-
-
-def definition(reading: ReadingLike, entry: AutoMapEntry | None) -> Definition | None:
-    cls = class_of(reading.configs.code.run, entry) if entry is not None else None
-    return Definition(cls.file, cls.node.name, cls.node) if cls is not None else None
 
 
 def keys(value: object) -> Iterator[str]:

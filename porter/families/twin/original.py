@@ -110,6 +110,18 @@ def original(package: Path, architecture: str) -> Original | None:
     return None
 
 
+def native(package: Path, model_type: JSON) -> Original | None:
+    """The model that transformers itself builds for a model_type, None without one."""
+    library = library_beside(package)
+    architecture = library.whole_model(model_type) if isinstance(model_type, str) else None
+    return _of_type(package, str(model_type), architecture) if architecture is not None else None
+
+
+@lru_cache(maxsize=16)
+def _of_type(package: Path, model_type: str, architecture: str) -> Original | None:
+    return _read(library_beside(package), model_type, architecture)
+
+
 def _read(library: Library, model_type: str, architecture: str) -> Original | None:
     paths = [path for kind in KINDS if (path := library.file(model_type, kind)) is not None]
     code = CodeBase({path: library.code.texts[path] for path in paths})

@@ -31,6 +31,10 @@ class TwinBase:
     maps: bool
     processor: tuple[str, str]
     """(module, class) of the HF processor."""
+    other: bool = False
+    """That class is not the one which the trio asks for."""
+    renames: tuple[tuple[str, str], ...] = ()
+    """(attribute that the tree's code reads of the processor, the processor's own name for it)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class TwinSpec:
     """(module, class) of the tree that finds the largest image."""
     native_type: str = ""
     """The model_type by which the tree's class goes, where it does."""
+    native_config: bool = False
+    """transformers' own config class loads the repo as the tree's class wants it."""
     rules: NameRules = field(default_factory=NameRules)
     tokens_per_tile: int | None = None
     video: bool = False

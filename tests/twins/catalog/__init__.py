@@ -16,6 +16,7 @@ from tests.twins.catalog import (
     qwen2_vl,
     qwen3_vl,
 )
+from tests.twins.catalog.natives import NATIVES
 from tests.twins.shapes import Twin
 
 MODULES = (
@@ -33,3 +34,5 @@ MODULES = (
     experts,
 )
 TWINS: dict[str, Twin] = {twin.name: twin for module in MODULES for twin in module.TWINS}
+
+__all__ = ["NATIVES", "TWINS"]

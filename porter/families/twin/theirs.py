@@ -1,0 +1,53 @@
+"""The repo's side of a comparison: the code that it brings, or transformers' own where it brings none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from porter.facts.code import class_of, entry_for, model_entry
+from porter.families.base import ReadingLike
+from porter.families.twin.original import Original, native
+from porter.hub.snapshot import AutoMapEntry
+from porter.source.codebase import CodeBase, Definition
+
+
+@dataclass(frozen=True, slots=True)
+class Theirs:
+    """`native` is transformers' own model, where that serves the repo: it brings no model or config class."""
+
+    code: CodeBase
+    model: Definition | None
+    config: Definition | None
+    native: Original | None = None
+
+    @property
+    def modeling(self) -> Mapping[str, str]:
+        """The texts of the files with model code."""
+        if self.native is None:
+            return self.code.texts
+        return {self.native.model.file: self.code.texts[self.native.model.file]}
+
+
+def theirs_of(reading: ReadingLike, package: Path) -> Theirs:
+    """The repo's code, or what transformers beside the tree has for its model_type."""
+    model, config = (definition(reading, entry) for entry in entries(reading))
+    found = native(package, reading.facts.value("model_type")) if not _brings_code(reading) else None
+    if found is not None:
+        return Theirs(found.side.code, found.model, found.config, found)
+    return Theirs(reading.configs.code.run.code, model, config)
+
+
+def _brings_code(reading: ReadingLike) -> bool:
+    return any(item.key == "AutoConfig" or item.key.startswith("AutoModel") for item in reading.snapshot.auto_map)
+
+
+def entries(reading: ReadingLike) -> tuple[AutoMapEntry | None, AutoMapEntry | None]:
+    """Where the repo's model and config classes stand."""
+    return model_entry(reading.snapshot), entry_for(reading.snapshot, ("AutoConfig",))
+
+
+def definition(reading: ReadingLike, entry: AutoMapEntry | None) -> Definition | None:
+    cls = class_of(reading.configs.code.run, entry) if entry is not None else None
+    return Definition(cls.file, cls.node.name, cls.node) if cls is not None else None
