@@ -28,6 +28,7 @@ PARALLEL = ("ParallelLinear", "ReplicatedLinear")
 WRITTEN = {"SiLU": "nn.SiLU()", "ReLU": "nn.ReLU()", "Tanh": "nn.Tanh()", "Sigmoid": "nn.Sigmoid()"}
 WRITTEN |= {"Identity": "nn.Identity()", "QuickGELU": "QuickGELU()"}
 HEADS = {"Linear": "nn.Linear", "LayerNorm": "nn.LayerNorm", "RMSNorm": "RMSNorm", "nn.RMSNorm": "nn.RMSNorm"}
+WHOLE = "vllm_config.model_config.hf_config"
 REGROUP = ".view"
 """Stands in the order of a module's steps for what is no attribute."""
 ANY_NORM = "transformers.models.llama.modeling_llama.LlamaRMSNorm"
@@ -118,7 +119,7 @@ def _place(tree: Tree, model: ClassReading, rules: NameRules, path: str) -> Plac
     """Where the tree's class has what stands at a path of the original; None where it cannot be replaced alone."""
     place = (rules.apply(f"{path}.weight") or "").removesuffix(".weight")
     holder, steps = held_by(tree, model), place.split(".")
-    if "config" not in holder.sites:
+    if not _keeps_config(tree, model):
         return None
     for index, name in enumerate(steps):
         if name not in holder.sites or not all(site.always for site in holder.sites[name]):
@@ -134,6 +135,24 @@ def _place(tree: Tree, model: ClassReading, rules: NameRules, path: str) -> Plac
         return None
     calls = [ast.unparse(node.func) for node in ast.walk(own["__init__"]) if isinstance(node, ast.Call)]
     return Place(place, any(call.endswith(PARALLEL) for call in calls))
+
+
+def _keeps_config(tree: Tree, model: ClassReading) -> bool:
+    """Whether `self.config` of the tree's class is the whole config."""
+    for owner in tree_lineage(tree, model):
+        pairs = [*_texts(owner.methods["__init__"])] if "__init__" in owner.methods else []
+        kept = [value for target, value in pairs if target == "self.config"]
+        if kept:
+            return kept == [WHOLE] or (kept == [CONFIG] and (CONFIG, WHOLE) in pairs)
+    return False
+
+
+def _texts(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
+    """What a function assigns to what, as code."""
+    for node in ast.walk(function):
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from ((ast.unparse(target), ast.unparse(node.value)) for target in targets)
 
 
 def _looked_into(tree: Tree, owners: tuple[ClassReading, ...], name: str) -> bool:
