@@ -32,7 +32,6 @@ SIGNATURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 """Layers that treat each token for itself, as (op, parameters that may be given)."""
 WEIGHTY = frozenset(["Linear", "LayerNorm", "RMSNorm", "nn.RMSNorm"])
-LIBRARY = "transformers/"
 REGROUPS = ("view", "reshape")
 ACT_TABLE = "transformers.activations.ACT2FN"
 
@@ -252,6 +251,4 @@ def dotted(code: CodeBase, file: str, node: ast.expr, shadowing: Sequence[str] |
     if not isinstance(meant, External):
         return None
     name = f"{meant.dotted}{dot}{rest}"
-    if file.startswith(LIBRARY) and not name.startswith("torch."):
-        return f"transformers.{name}"  # its own files import by relative names, which show without a root
     return name if name.startswith(("torch.", "transformers.")) else None
