@@ -1,7 +1,7 @@
 # Two commands on a fresh machine with Python 3.11 and make: `make demo` and `make test`.
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell $(p) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 PORTER := .venv/bin/python
-BENCHES := run large_index facts weights scale meta_join smoke killed seeds sensitivity families speed
+BENCHES := run large_index facts weights scale meta_join smoke killed seeds sensitivity near_misses families speed
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format bench golden wheel clean venv venv-test

@@ -157,11 +157,16 @@ def _effective(judged: Judgement, rules: NameRules) -> NameRules:
 
 def _rules(judged: Judgement, inferred: NameRules | None, reading: ReadingLike) -> NameRules:
     """The renames that the walk over both models gives, none where the base's own do; what stands inside a model of
-    elsewhere goes where names and shapes say."""
+    elsewhere, or would go where the base has no parameter, goes where names and shapes say."""
     mapper = judged.anchors.mapper
     stored = [tensor.name for tensor in reading.snapshot.tensors.tensors]
     others = (inferred or mapper).apply_all(stored).results
-    places = {name: judged.places.get(name, other) for name, other in zip(stored, others, strict=True)}
+    taken = frozenset(others) if inferred is not None else frozenset(judged.places.values())
+    places = {
+        name: other if place is None or (place not in taken and other != name) else place
+        for (name, other) in zip(stored, others, strict=True)
+        for place in [judged.places.get(name)]
+    }
     wanted = {name: place for name, place in places.items() if place and name.rpartition(".")[2] not in judged.unread}
     if wanted and all(mapper.apply(name) == place for name, place in wanted.items()):
         return NameRules()

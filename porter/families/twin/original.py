@@ -74,6 +74,7 @@ GAPS: Mapping[str, Gap] = {
 }
 
 
+SAID = re.compile(r'"""[\s\S]*?"""|#[^\n]*')
 KINDS = ("modeling", "configuration", "processing")
 FEW = 4
 LEAST_SHARE = 0.25
@@ -171,4 +172,5 @@ def _telling(package: Path, architectures: tuple[str, ...]) -> Mapping[str, froz
 
 @lru_cache(maxsize=256)
 def _words(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"[A-Za-z_]\w+", text))
+    """What a file says in code: a copy may leave comments and docstrings out."""
+    return frozenset(re.findall(r"[A-Za-z_]\w+", SAID.sub("", text)))
