@@ -72,7 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for column in ("family", "changed copies", "answered", "taken for the original", "seconds each"):
         table.add_column(column)
     for row in filter(None, rows):
-        table.add_row(row.family, str(row.made), str(row.answered), "\n".join(row.passed) or "none", f"{row.seconds:.2f}")
+        table.add_row(
+            row.family, str(row.made), str(row.answered), "\n".join(row.passed) or "none", f"{row.seconds:.2f}"
+        )
     Console(width=140).print(table)
     return 1 if any(row.passed for row in rows if row is not None) else 0
 
