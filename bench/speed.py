@@ -1,8 +1,10 @@
 """Tokens a second of a generated port beside the hand-written class of vLLM that it builds on, on the same checkpoint.
 
-python bench/speed.py [NAME ...]      The repos differ from what the native class takes in names only, so that both load
-the same folder. Both engines live in one process and are asked in turn, in many short pairs; exit code 1 when a median
-ratio is below the limit, by the clock that spreads less: on a busy machine that is the time of the processor.
+python bench/speed.py [NAME ...] [--rounds N]
+
+The repos differ from what the native class takes in names only, so that both load the same folder. Both engines live in
+one process and are asked in turn, in many short pairs. Exit code 1 when a median ratio is below the limit, by the clock
+that spreads less: on a busy machine that is the time of the processor.
 """
 
 from __future__ import annotations
@@ -99,13 +101,13 @@ def run(command: Sequence[str], **options: object) -> subprocess.CompletedProces
     return cast("subprocess.CompletedProcess[str]", done)
 
 
-def measured(case: Case, room: Path) -> tuple[Mapping[str, str], Rows]:
+def measured(case: Case, room: Path, rounds: int) -> tuple[Mapping[str, str], Rows]:
     """(the classes that ran, tokens a second of both in each round)."""
     folder, port = room / case.name, room / "port" / case.name
     run(["-m", case.writer, str(room), case.name, "--weights"])
     command = ["-m", "porter", "new-model", str(folder), "--plugin", str(port), "--yes", "--no-smoke", "--quiet"]
     run([*command, "--trust-remote-code", "--offline"])
-    request = {"tokens": TOKENS, "prompts": PROMPTS, "rounds": ROUNDS, "native": case.native, "text": asked(folder)}
+    request = {"tokens": TOKENS, "prompts": PROMPTS, "rounds": rounds, "native": case.native, "text": asked(folder)}
     request["arguments"] = arguments(folder)
     done = run(["-c", ASKED], input=json.dumps(request), env=environment(port, room))
     found = next(line for line in done.stdout.splitlines() if line.startswith("TAKEN "))
@@ -154,8 +156,8 @@ def ratios(rows: Rows, clock: str) -> list[float]:
     return [row["port"][clock] / row["native"][clock] for row in rows]
 
 
-def table() -> Table:
-    made = Table(title=f"a port beside the class it builds on: {ROUNDS} interleaved pairs, tokens a second")
+def table(rounds: int) -> Table:
+    made = Table(title=f"a port beside the class it builds on: {rounds} interleaved pairs, tokens a second")
     for column in ("repo", "native class", "native", "port", "ratio, median", "quartiles", "by cpu time", "quartiles"):
         made.add_column(column, justify="left" if "class" in column or column == "repo" else "right")
     return made
@@ -180,11 +182,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 1 when a port is slower than its limit."""
     parser = argparse.ArgumentParser(prog="bench/speed.py")
     parser.add_argument("names", nargs="*", help="only these repos")
-    names = parser.parse_args(argv).names
-    made, slow = table(), []
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="pairs of a repo")
+    given = parser.parse_args(argv)
+    made, slow = table(given.rounds), []
     with tempfile.TemporaryDirectory() as scratch:
-        for case in (case for case in CASES if not names or case.name in names):
-            classes, rows = measured(case, Path(scratch))
+        for case in (case for case in CASES if not given.names or case.name in given.names):
+            classes, rows = measured(case, Path(scratch), given.rounds)
             if classes["port"] == classes["native"]:
                 raise SystemExit(f"{case.name}: both engines ran {classes['port']}")
             made.add_row(case.name, case.native, *cells(rows))
