@@ -46,7 +46,7 @@ def names_read(tree: ast.AST) -> Iterator[str]:
 
 
 def same_external(ours: str, theirs: str) -> bool:
-    """Whether two dotted names are one; a copy may import from another module of transformers than the library itself."""
+    """Whether two dotted names are one; a copy may import from another module of transformers than the library does."""
     if ours == theirs:
         return True
     inside = theirs.startswith("transformers.") and not ours.startswith("torch.")

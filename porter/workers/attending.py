@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 WORDS = "vLLM's own attention on a CPU: it lets no token of an image see a later one, porter's stood in its place"
+SPANS = "mm_req_doc_ranges"
 Spans = list[tuple[int, int]]
 
 
@@ -16,9 +17,11 @@ def stand_in(model_config: Any, device: str) -> str | None:
     """Puts it in where it is needed, and says so; None elsewhere."""
     if device != "cpu" or not getattr(model_config, "is_mm_prefix_lm", False):
         return None
+    from vllm.v1.attention.backend import CommonAttentionMetadata
     from vllm.v1.attention.backends import cpu_attn
 
-    if cpu_attn.CPUAttentionBackend.supports_mm_prefix():
+    told = SPANS in CommonAttentionMetadata.__dataclass_fields__
+    if not told or cpu_attn.CPUAttentionBackend.supports_mm_prefix():
         return None
     patch(cpu_attn.CPUAttentionMetadataBuilder, cpu_attn.CPUAttentionBackendImpl)
     return WORDS
@@ -33,7 +36,7 @@ def patch(builder: Any, backend: Any) -> None:
     def built(self: Any, *args: Any, **kwargs: Any) -> Any:
         made = build(self, *args, **kwargs)
         common = kwargs.get("common_attn_metadata", args[1] if len(args) > 1 else None)
-        made.porter_spans = getattr(common, "mm_req_doc_ranges", None) or {}
+        made.porter_spans = getattr(common, SPANS, None) or {}
         return made
 
     def forwarded(
@@ -41,7 +44,7 @@ def patch(builder: Any, backend: Any) -> None:
     ) -> Any:
         answer = forward(self, layer, query, key, value, cache, metadata, output, **kwargs)
         if metadata is not None:
-            Prompts(self, layer, metadata, cache.shape[2]).fill(query, key, value, output)
+            Prompts(self, layer, metadata, cache.shape[-2]).fill(query, key, value, output)
         return answer
 
     builder.build, backend.forward, backend.porter_sees = built, forwarded, True
