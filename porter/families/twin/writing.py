@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -35,7 +36,7 @@ def written(module: OwnModule, cls: str) -> Written:
         return Written(module.place, "", layer.head, (*layer.arguments, *(item.text for item in layer.items)), False)
     layers = [_line(name, _placed(module, name, _merged(module, layer))) for name, layer in module.layers]
     if REGROUP in module.order:
-        layers.insert(0, layout.line(8, f"self.{MERGED} = {module.width}"))
+        layers.insert(0, _value(module.width))
     more = ("vllm_config.quant_config", f'maybe_prefix(prefix, "{module.place}")') if module.parallel else ()
     forward = tuple(_returned([*_forward(module)]))
     return Written(module.place, cls, cls, ("self.config", *more), module.parallel, tuple(layers), forward)
@@ -61,12 +62,33 @@ def _placed(module: OwnModule, name: str, layer: LayerCode) -> LayerCode:
     return LayerCode(LINEAR, (*layer.arguments, *more))
 
 
+def _value(width: str) -> str:
+    one = layout.line(8, f"self.{MERGED} = {width}")
+    return one.replace(width, _broken(width, 12)) if "\n" in one else one
+
+
+def _broken(value: str, indent: int) -> str:
+    """An expression too long for its line, one operand of it on each."""
+    node = ast.parse(value, mode="eval").body
+    if indent + len(value) < layout.WIDTH or not isinstance(node, ast.BinOp):
+        return value
+    last = ast.get_source_segment(value, node.right) or ""
+    rest = value.removesuffix(last).rstrip()
+    first, _, sign = rest.rpartition(" ")
+    return f"{_broken(first, indent)}\n{' ' * indent}{sign} {last}" if last and first else value
+
+
 def _line(name: str, layer: LayerCode) -> str:
     if layer.head != "nn.ModuleList":
-        items = [*layer.arguments, *(item.text for item in layer.items)]
+        items = [*(_argument(item, 12) for item in layer.arguments), *(item.text for item in layer.items)]
         return layout.call(8, f"self.{name} = {layer.head}", items)
-    items = [layout.call(16, item.head, item.arguments) + "," for item in layer.items]
+    items = [layout.call(16, i.head, [_argument(item, 20) for item in i.arguments]) + "," for i in layer.items]
     return "\n".join([f"        self.{name} = nn.ModuleList(", "            [", *items, "            ]", "        )"])
+
+
+def _argument(code: str, indent: int) -> str:
+    """An argument by position is an expression; one by name is short."""
+    return code if "=" in code else _broken(code, indent)
 
 
 def _forward(module: OwnModule) -> Iterator[tuple[str, str]]:
