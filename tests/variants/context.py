@@ -196,6 +196,7 @@ def image_context(recipe: Recipe) -> dict[str, object]:
         "code_rescale": images.rescale,
         "count_name": images.count_name,
         "cover": images.cover,
+        "by_area": images.by_area,
     }
 
 

@@ -123,6 +123,8 @@ class Images:
     scheme: Literal["internvl_tiles", "tiles", "single"] = "internvl_tiles"
     """"tiles": torchvision cuts tensors, by a grid that covers at most `cover` of the image ("auto_processor" only)."""
     cover: float = 0.6
+    by_area: bool = False
+    """PIL cuts tiles by such a grid too (scheme "internvl_tiles" of a "processor_file")."""
     mean: Triple = IMAGENET[0]
     std: Triple = IMAGENET[1]
     resample: Literal["bicubic", "bilinear", "lanczos"] = "bicubic"

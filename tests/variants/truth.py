@@ -157,7 +157,7 @@ def image_truth(recipe: Recipe) -> dict[str, Value]:
         "image_mean": list(images.mean) if images.normalize else None,
         "image_std": list(images.std) if images.normalize else None,
         "resample": images.resample,
-        "resize_scheme": None if images.passes == 2 else images.scheme,
+        "resize_scheme": None if images.passes == 2 else "tiles" if images.by_area else images.scheme,
         "rescale": images.rescale,
     }
 

@@ -11,6 +11,7 @@ from porter.families.internvl.anchors import Anchors, read_anchors
 from porter.families.internvl.configs import config_spec
 from porter.families.internvl.judge import judge
 from porter.families.internvl.judgement import Judgement
+from porter.families.internvl.saved import both_forms
 from porter.families.internvl.writing import Writing
 from porter.planning.draft import draft_rules
 from porter.planning.names import names_for
@@ -62,6 +63,7 @@ class InternVL(Writing):
             why = match.blockers[0].why if match.blockers else "nothing was judged"
             raise Refused(f"the {self.name} family does not fit: {why}")
         spec = _spec(self.name, match.judgement, reading, rules or NameRules())
+        spec = replace(spec, rules=both_forms(spec.rules, reading, tree))
         check_mapper(spec.rules, tree)
         return spec
 

@@ -158,6 +158,19 @@ NEMOTRON_NATIVE = replace(
     version="v1",
 )
 
+NEMOTRON_NEAR = replace(
+    NEMOTRON_NATIVE,
+    name="as-nemotron-near",
+    axes=("transformers' own RADIO, positions for larger images", "Llama", "grid by area and aspect", "max_num_tiles"),
+    seed=116,
+    names=replace(NEMOTRON.names, architecture="NemotronNearVL", model_type="nemotron_near", stem="nemotron_near"),
+    tower=replace(NEMOTRON_NATIVE.tower, table_size=112, cls_tokens=3, registers=7),
+    llm=Language("llama", rms_norm_eps=1e-5),
+    images=replace(NEMOTRON.images, by_area=True, keys={"image_size": "image_size", "max_tiles": "max_num_tiles"}),
+    extra_config={"vit_hidden_size": 64, "image_tag_type": "internvl"},
+    version="v2",
+)
+
 EAGLES = (EAGLE, EAGLE_PLAIN, EAGLE_ONE, EAGLE_TENSORS)
-NEMOTRONS = (NEMOTRON, NEMOTRON_ROWS, NEMOTRON_NATIVE)
+NEMOTRONS = (NEMOTRON, NEMOTRON_ROWS, NEMOTRON_NATIVE, NEMOTRON_NEAR)
 RECIPES = (QIANFAN, H2OVL, H2OVL_ONCE, NVLM, *EAGLES, *NEMOTRONS)
