@@ -28,7 +28,7 @@ def count_facts(configs: Configs, facts: Mapping[str, Fact], path: FeaturePath |
     seen, stated = _followed(path), _stated(configs)
     if facts["native_resolution"].value is True:
         return _native(facts)
-    if seen is not None and path is not None:
+    if seen is not None and path is not None and not _of_another_size(path, facts):
         return _from_code(seen, path, stated, facts)
     computed = _computed(facts)
     if stated is not None:
@@ -73,6 +73,14 @@ def _followed(path: FeaturePath | None) -> int | None:
     if path.tower.shape is None or path.tower.shape.nominal:
         return None
     return prod(path.features.shape[:-1])
+
+
+def _of_another_size(path: FeaturePath, facts: Mapping[str, Fact]) -> bool:
+    """Whether the code was followed with the grid of the tower's stored positions, and tiles have another."""
+    size, patch, shape = facts["image_size"].value, facts["patch_size"].value, path.tower.shape
+    if shape is None or not isinstance(size, int) or not isinstance(patch, int) or patch <= 0:
+        return False
+    return shape.grid != size // patch
 
 
 def _from_code(count: int, path: FeaturePath, stated: Found | None, facts: Mapping[str, Fact]) -> list[Fact]:

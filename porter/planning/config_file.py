@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from porter.jsontypes import JSON
@@ -12,6 +12,8 @@ from porter.planning.model_file import Imports
 from porter.planning.spec import ConfigSpec, PortSpec, Source, SubConfig
 
 TIE = "tie_word_embeddings"
+TABLE = "table_image_size"
+"""The vision config's name for the image size that its positions are stored for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,13 @@ class OwnPart:
     defaults: Mapping[str, JSON]
     forced: Mapping[str, JSON]
     computed: tuple[str, ...]
+    table: str | None = None
 
     @property
     def merged(self) -> list[str]:
+        if self.table is not None:
+            rest = replace(self, table=None).merged
+            return [f'"{TABLE}": kwargs.get({layout.text(self.table)})', *rest]
         pairs = [f"{layout.text(key)}: {layout.literal(value)}" for key, value in self.defaults.items()]
         ends = [f"{layout.text(key)}: {layout.literal(value)}" for key, value in self.forced.items()]
         return [*pairs, "**kwargs", *ends]
@@ -85,7 +91,9 @@ def _vision(
     part = spec.config.vision
     if part.library is None:
         cls = spec.names.cls("VisionConfig")
-        own.append(OwnPart(cls, part.model_type, part.renames, part.defaults, part.forced, _own_computed(part)))
+        own.append(
+            OwnPart(cls, part.model_type, part.renames, part.defaults, part.forced, _own_computed(part), part.table)
+        )
         return cls, layout.call(8, f"self.vision_config = {cls}", ["**vision_config"])
     imports.add("transformers", part.library)
     inner = "**vision_config"
@@ -178,6 +186,7 @@ def _owner(config: ConfigSpec, path: str) -> tuple[str | None, str]:
 
 
 def _after(config: ConfigSpec) -> list[str]:
+    fitted = ["self.vision_config.image_size = self.force_image_size"] if config.vision.table is not None else []
     if config.feature_layer_from_end:
-        return []
-    return ["if self.select_layer >= 0:", "    self.select_layer -= self.vision_config.num_hidden_layers + 1"]
+        return fitted
+    return [*fitted, "if self.select_layer >= 0:", "    self.select_layer -= self.vision_config.num_hidden_layers + 1"]

@@ -48,7 +48,7 @@ def _section(module: str) -> int:
         return 3
     if module.startswith("vllm"):
         return 2
-    return 0 if module.partition(".")[0] in ("collections", "functools", "typing") else 1
+    return 0 if module.partition(".")[0] in ("collections", "copy", "functools", "typing") else 1
 
 
 def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def context(spec: PortSpec, *, relative: bool, own_config: bool) -> dict[str, An
 def _bare(spec: PortSpec) -> bool:
     """Whether the spec asks for nothing in the model class."""
     parts = (spec.rules, spec.tokens.placeholder, spec.buffers, spec.unbuilt_layers, spec.tower, spec.connector)
-    return not (any(parts) or spec.features or spec.lora_tokens is not None)
+    return not (any(parts) or spec.config.vision.table or spec.features or spec.lora_tokens is not None)
 
 
 def _tiling(spec: PortSpec) -> list[tuple[str, Source]]:
@@ -256,7 +256,11 @@ def _model_imports(spec: PortSpec, imports: Imports, adapts: bool) -> None:
     if spec.tower is not None:
         imports.model(spec.tower.module, spec.tower.cls)
         imports.add(*spec.base.quantization)
-    if spec.tower is not None or spec.connector:
+    if spec.config.vision.table is not None:
+        imports.add("copy", "deepcopy")
+        imports.add(*spec.base.quantization)
+        imports.plain.add("torch.nn as nn")
+    if spec.tower is not None or spec.connector or spec.config.vision.table is not None:
         imports.add("transformers", spec.base.config_base)
     if spec.lora_tokens is not None:
         imports.add("vllm.multimodal.inputs", "MultiModalKwargsItem")

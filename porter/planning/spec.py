@@ -109,6 +109,8 @@ class SubConfig:
     defaults: Mapping[str, JSON] = field(default_factory=dict)
     forced: Mapping[str, JSON] = field(default_factory=dict)
     computed: Mapping[str, Source] = field(default_factory=dict)
+    table: str | None = None
+    """The key of the image size that the tower's positions are stored for, where tiles have another."""
 
 
 @dataclass(frozen=True, slots=True)

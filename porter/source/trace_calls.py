@@ -31,11 +31,36 @@ def call_leaf(graph: Graph, layer: Layer, args: list[Any], kwargs: dict[str, Any
         return graph.add("linear", (*x.shape[:-1], outer), [x], layer=layer)
     if name.endswith(NORMS):
         return graph.add("norm", x.shape, [x], [name], layer)
+    if name == "Conv2d":
+        return _convolved(graph, layer, x)
     plain = name.removesuffix("Activation")
     if plain in ACTS:
         approximate = layer.argument(0, "approximate", "none") if plain == "GELU" else "none"
         return graph.add("act", x.shape, [x], [plain, approximate])
     raise Unread(f"a layer that is not known: {name}")
+
+
+def _convolved(graph: Graph, layer: Layer, x: Traced) -> Traced:
+    """A convolution over patches that do not overlap."""
+    size, step = layer.argument(2, "kernel_size"), layer.argument(3, "stride", 1)
+    sides = size if isinstance(size, list) else [size, size]
+    others = [layer.argument(4, "padding", 0), layer.argument(5, "dilation", 1), layer.argument(6, "groups", 1)]
+    plain = step in (size, sides) and others == [0, 1, 1] and len(x.shape) == 4
+    outer, whole = layer.argument(1, "out_channels"), all(isinstance(side, int) and side > 0 for side in sides)
+    if not plain or not whole or not isinstance(outer, int):
+        raise Unread("a convolution that is none over patches")
+    grid = [length // side for length, side in zip(x.shape[2:], sides, strict=True)]
+    return graph.add("conv", (x.shape[0], outer, *grid), [x], layer=layer)
+
+
+def _interpolate(
+    graph: Graph, x: Traced, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
+    align_corners: Any = None, recompute_scale_factor: Any = None, antialias: bool = False,
+) -> Traced:  # fmt: skip
+    sides = [size, size] if isinstance(size, int) else size
+    if scale_factor is not None or antialias or not isinstance(sides, list) or len(sides) != len(x.shape) - 2:
+        raise Unread("a picture resized by a factor")
+    return graph.add("interpolate", (*x.shape[:2], *sides), [x], [mode, bool(align_corners)])
 
 
 def _sizes(values: Sequence[Any]) -> list[int]:
@@ -194,5 +219,5 @@ FUNCTIONS: Mapping[str, Method] = {
     **{name: METHODS[name] for name in ("reshape", "transpose", "permute", "flatten", "chunk", "unbind", "split")},
     **dict.fromkeys(("cat", "concat", "concatenate"), _cat),
     "scaled_dot_product_attention": _attention, "softmax": _softmax, "dropout": _same, "rearrange": _rearrange,
-    "gelu": _act("GELU"), "silu": _act("SiLU"), "relu": _act("ReLU"), "tanh": _act("Tanh"),
+    "interpolate": _interpolate, "gelu": _act("GELU"), "silu": _act("SiLU"), "relu": _act("ReLU"), "tanh": _act("Tanh"),
 }  # fmt: skip

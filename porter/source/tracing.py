@@ -237,6 +237,8 @@ class _Frame:
             return _Bound(holder, node.attr)
         if isinstance(holder, External):
             return External(f"{holder.dotted}.{node.attr}")
+        if isinstance(holder, Layer) and node.attr in ("weight", "bias"):
+            return External(f"{holder.cls.dotted}.{node.attr}")  # good for its dtype alone
         if isinstance(holder, Instance):
             found = instance_attribute(self.run, holder, node.attr, f"{self.file} {where(node)}")
             return self.known(found, node, f"{id(holder)}.{node.attr}")

@@ -38,6 +38,8 @@ def vision_values(recipe: Recipe) -> dict[str, object]:
     tower = recipe.tower
     names = SHARED_VISION if tower.native or tower.kind == "radio" else SHARED_VISION + OWN_VISION
     values = {tower.keys.get(name, name): getattr(tower, name) for name in names}
+    if tower.fits:
+        values[tower.keys.get("image_size", "image_size")] = tower.table_size
     if tower.kind == "radio":
         spelled = NATIVE_RADIO if tower.native else {"cls_tokens": "cls_tokens", "registers": "registers"}
         values |= {key: getattr(tower, name) for name, key in spelled.items()}

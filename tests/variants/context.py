@@ -212,6 +212,7 @@ def config_context(recipe: Recipe) -> dict[str, object]:
     return {
         "cfg": config_paths(recipe),
         "k": keys,
+        "fits": tower.fits,
         "mlp_width": f"cfg.{keys.intermediate_size}",
         "vision_defaults": vision_defaults(recipe),
         "vision_derived": vision_derived(recipe),

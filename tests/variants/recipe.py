@@ -43,6 +43,8 @@ class Tower:
     registers: int = 3
     table_size: int = 56
     """Kind "radio" only: rows before the patches, and (native) the image size that the table of positions is for."""
+    fits: bool = False
+    """The table is for `table_size`, and code fits it to tiles (style "classes" only)."""
     head: bool = True
     """Native SigLIP only: whether the pooling head is built (and stored)."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from porter.facts.positions import fits_positions
 from porter.families.base import ReadingLike
 from porter.families.bases import judge_bases
 from porter.families.internvl.anchors import Anchors
-from porter.families.internvl.configs import judge_attributes, judge_text, judge_vision
+from porter.families.internvl.configs import judge_attributes, judge_text, judge_vision, with_table
 from porter.families.internvl.connector import judge_connector
 from porter.families.internvl.encoder import judge_encoder, own_settings
 from porter.families.internvl.grids import judge_grid
@@ -22,6 +23,7 @@ from porter.families.internvl.processing import (
     judge_tokens,
     label_of,
 )
+from porter.families.internvl.sources import same
 from porter.families.internvl.towers import TowerAnchor
 from porter.families.library import library_beside
 from porter.jsontypes import JSON
@@ -32,7 +34,7 @@ from porter.vllm_tree.tree import Tree
 def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement, Notes]:
     """Every part in turn; a part that cannot be judged leaves a blocker and the others are judged all the same."""
     tower, tower_notes = _tower(reading, anchors)
-    size, size_notes = _image_size(reading, tower)
+    size, fitted, size_notes = _image_size(reading, anchors, tower)
     path = judge_path(reading, anchors, tower.kind) if tower is not None else PathFinding(Notes())
     code, connector_notes = judge_connector(reading, anchors, path.ratio)
     tokens, placeholder, token_notes = judge_tokens(reading, anchors)
@@ -44,6 +46,7 @@ def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement
     text, text_notes = judge_text(reading, tree, library)
     settled = own_settings(reading, tower, size, encoder)
     vision, vision_notes = judge_vision(reading, tower, size, settled) if tower is not None else (None, Notes())
+    vision = with_table(reading, vision) if fitted else vision
     tiling = judge_tiling(reading, anchors)
     attributes, config_notes = judge_attributes(reading, anchors, _settled(path, tiling), size, size)
     parts = (tower_notes, encoder_notes, path.notes, connector_notes, token_notes, tag_notes, pixel_notes, size_notes)
@@ -106,16 +109,25 @@ def _tower(reading: ReadingLike, anchors: Anchors) -> tuple[TowerAnchor | None, 
     return found, differs("vision tower", anchors.base_tower, kind, "_init_vision_model")
 
 
-def _image_size(reading: ReadingLike, tower: TowerAnchor | None) -> tuple[int, Notes]:
-    """The tile's side. The tower's own size must be the same: its schema and its positions are made for it."""
+def _image_size(reading: ReadingLike, anchors: Anchors, tower: TowerAnchor | None) -> tuple[int, bool, Notes]:
+    """(the tile's side, whether the tower's own is another, notes): its code must then fit its positions as the base's
+    does, to tiles that are made by `force_image_size`."""
     size, patch = reading.facts.value("image_size"), reading.facts.value("patch_size")
     if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
-        return 0, blocked("image size", f"the base takes square tiles of one size, the repo gives {size!r}")
+        return 0, False, blocked("image size", f"the base takes square tiles of one size, the repo gives {size!r}")
     own = reading.resolve("vision", "image_size").value
     stated = own.get("value") if isinstance(own, dict) else None
-    if tower is not None and isinstance(stated, int) and stated != size:
-        return size, blocked("image size", f"tiles are {size} pixels wide, but the tower is made for {stated}")
-    return size, _tokens_agree(reading, size, patch)
+    if tower is None or not isinstance(stated, int) or stated == size:
+        return size, False, _tokens_agree(reading, size, patch)
+    why = "its positions are for that size alone"
+    if tower.kind == anchors.base_tower:
+        forced = same(reading.snapshot.config().get("force_image_size"), size)
+        why = fits_positions(reading.configs, size) if forced else "no force_image_size says so"
+    if why:
+        shown = f"tiles are {size} pixels wide, but the tower is made for {stated}: {why}"
+        return size, False, blocked("image size", shown)
+    note = differs("image size", stated, size, "_init_vision_model, positions fitted to tiles")
+    return size, True, note.plus(_tokens_agree(reading, size, patch))
 
 
 def _tokens_agree(reading: ReadingLike, size: int, patch: JSON) -> Notes:

@@ -88,4 +88,4 @@ def remote_obstacle(reading: ReadingLike, spec: PortSpec, tree: Tree) -> str | N
 
 
 def _adapted(part: SubConfig) -> bool:
-    return bool(part.renames or part.defaults or part.forced or part.computed)
+    return bool(part.table or part.renames or part.defaults or part.forced or part.computed)

@@ -171,6 +171,17 @@ NEMOTRON_NEAR = replace(
     version="v2",
 )
 
+FORCED = Recipe(
+    "as-internvl-forced",
+    ("InternViT", "Qwen2", "positions stored for larger images than tiles are"),
+    seed=117,
+    names=Names("forced_chat", "ForcedChatModel", "forced_chat", "Forced", prefix="Forced"),
+    tower=Tower(class_name="ForcedVisionModel", table_size=84, fits=True),
+    images=Images(source="functions", max_tiles=4),
+    settings=VL_SETTINGS,
+    post_init=False,
+)
+
 EAGLES = (EAGLE, EAGLE_PLAIN, EAGLE_ONE, EAGLE_TENSORS)
 NEMOTRONS = (NEMOTRON, NEMOTRON_ROWS, NEMOTRON_NATIVE, NEMOTRON_NEAR)
-RECIPES = (QIANFAN, H2OVL, H2OVL_ONCE, NVLM, *EAGLES, *NEMOTRONS)
+RECIPES = (QIANFAN, H2OVL, H2OVL_ONCE, NVLM, *EAGLES, *NEMOTRONS, FORCED)
