@@ -186,7 +186,8 @@ def _owner(config: ConfigSpec, path: str) -> tuple[str | None, str]:
 
 
 def _after(config: ConfigSpec) -> list[str]:
-    fitted = ["self.vision_config.image_size = self.force_image_size"] if config.vision.table is not None else []
+    tiles = f'self.vision_config.image_size = kwargs.get("force_image_size", {config.vision.tile})'
+    fitted = [tiles] if config.vision.table is not None else []
     if config.feature_layer_from_end:
         return fitted
     return [*fitted, "if self.select_layer >= 0:", "    self.select_layer -= self.vision_config.num_hidden_layers + 1"]

@@ -110,7 +110,8 @@ class SubConfig:
     forced: Mapping[str, JSON] = field(default_factory=dict)
     computed: Mapping[str, Source] = field(default_factory=dict)
     table: str | None = None
-    """The key of the image size that the tower's positions are stored for, where tiles have another."""
+    """The key of the image size that the tower's positions are stored for, where tiles have another: `tile`."""
+    tile: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

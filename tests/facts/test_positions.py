@@ -73,7 +73,7 @@ def test_the_port_builds_its_tower_for_the_stored_size(tmp_path: Path) -> None:
     assert "config.vision_config.image_size = config.vision_config.table_image_size" in text
     config = family.config_file(spec)
     assert '{"table_image_size": kwargs.get("image_size"), **kwargs}' in config
-    assert "self.vision_config.image_size = self.force_image_size" in config
+    assert 'self.vision_config.image_size = kwargs.get("force_image_size", 56)' in config
 
 
 @needs_vllm

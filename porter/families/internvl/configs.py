@@ -67,14 +67,14 @@ def judge_vision(
     return SubConfig(key, tower.config, shown, renames, defaults, forced, computed), notes
 
 
-def with_table(reading: ReadingLike, vision: SubConfig | None) -> SubConfig | None:
+def with_table(reading: ReadingLike, vision: SubConfig | None, tile: int) -> SubConfig | None:
     """The vision config whose image size becomes that of tiles; the stored one goes by another name."""
     stated = resolved(reading, "vision", "image_size")
     if vision is None or stated is None or stated.path is None:
         return vision
     name = stated.path.rpartition(".")[2]
     renames = {key: value for key, value in vision.renames.items() if key != "image_size"}
-    return replace(vision, renames=renames, table=name)
+    return replace(vision, renames=renames, table=name, tile=tile)
 
 
 def _says(reading: ReadingLike, attribute: str, settled: Source) -> bool:

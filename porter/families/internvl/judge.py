@@ -46,7 +46,7 @@ def judge(reading: ReadingLike, tree: Tree, anchors: Anchors) -> tuple[Judgement
     text, text_notes = judge_text(reading, tree, library)
     settled = own_settings(reading, tower, size, encoder)
     vision, vision_notes = judge_vision(reading, tower, size, settled) if tower is not None else (None, Notes())
-    vision = with_table(reading, vision) if fitted else vision
+    vision = with_table(reading, vision, size) if fitted else vision
     tiling = judge_tiling(reading, anchors)
     attributes, config_notes = judge_attributes(reading, anchors, _settled(path, tiling), size, size)
     parts = (tower_notes, encoder_notes, path.notes, connector_notes, token_notes, tag_notes, pixel_notes, size_notes)

@@ -30,8 +30,6 @@ from vllm.transformers_utils.processors.internvl import (
 
 
 class GodwitVLImageProcessor(InternVLImageProcessor):
-    """Tiles and pixels as the model was trained on them."""
-
     def _images_to_pixel_values_lst(
         self,
         images: list[Image.Image],
@@ -45,10 +43,9 @@ class GodwitVLImageProcessor(InternVLImageProcessor):
             dynamic_image_size=dynamic_image_size,
             use_thumbnail=False,
         )
-        target_ratios = get_internvl_target_ratios(min_num, max_num)
         cut = partial(
             dynamic_preprocess_internvl,
-            target_ratios=target_ratios,
+            target_ratios=get_internvl_target_ratios(min_num, max_num),
             image_size=self.image_size,
             use_thumbnail=self.use_thumbnail,
         )

@@ -32,8 +32,6 @@ from vllm.transformers_utils.processors.internvl import (
 
 
 class KnotVLImageProcessor(InternVLImageProcessor):
-    """Tiles and pixels as the model was trained on them."""
-
     def _images_to_pixel_values_lst(
         self,
         images: list[Image.Image],
