@@ -314,9 +314,10 @@ class _Frame:
         left = self.value(node.left)
         for sign, item in zip(node.ops, node.comparators, strict=True):
             right = self.value(item)
-            tensors = isinstance(left, Traced) or isinstance(right, Traced)
-            if tensors and not isinstance(sign, (ast.Is, ast.IsNot)):
-                raise self.unread(node)
+            tensors = any(isinstance(item, Traced) for item in (left, right))
+            unknown = any(isinstance(item, External) for item in (left, right))
+            if unknown or (tensors and not isinstance(sign, (ast.Is, ast.IsNot))):
+                raise self.unread(node, "a comparison that cannot be decided")
             if not COMPARE[type(sign)](left, right):
                 return False
             left = right

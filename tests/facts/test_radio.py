@@ -52,6 +52,28 @@ def test_its_settings_are_the_configs(tmp_path: Path) -> None:
     assert found.settings["hidden_act"] == "gelu"
 
 
+def auto(folder: Path, **vision: JSON) -> RepoReading:
+    """The made repo whose code leaves the tower's class to its config."""
+    reading(folder, **vision)
+    file = next((folder / "repo").glob("modeling_*.py"))
+    text = file.read_text(encoding="utf-8")
+    assert text.count("else RadioModel(") == 1
+    text = text.replace("else RadioModel(", "else AutoModel.from_config(").replace("RadioModel,", "AutoModel,")
+    file.write_text(text, encoding="utf-8")
+    return infer(snapshot_of(str(folder / "repo"), revision=None, offline=True))
+
+
+def test_a_tower_by_its_config_is_the_same(tmp_path: Path) -> None:
+    named, found = reading(tmp_path / "named"), auto(tmp_path / "auto")
+    assert read_encoder(found.configs, 56) == read_encoder(named.configs, 56)
+    assert found.facts.value("feature_path") == named.facts.value("feature_path")
+
+
+def test_a_config_that_names_code_of_its_own_is_not_the_librarys(tmp_path: Path) -> None:
+    found = auto(tmp_path, auto_map={"AutoModel": "someone/tower--modeling.TowerModel"})
+    assert read_encoder(found.configs, 56).unclear
+
+
 def test_what_the_config_leaves_out_is_the_classs_default(tmp_path: Path) -> None:
     found = read_encoder(reading(tmp_path, num_cls_tokens=None, num_registers=None, layer_norm_eps=None).configs, 56)
     assert found.rows == 10

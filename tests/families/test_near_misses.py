@@ -68,6 +68,26 @@ def test_another_operator_that_can_be_written_is(old: str, new: str, line: str, 
     assert line in spec.connector  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("F.gelu(self.fc1(x))", "F.softplus(self.fc1(x))", "vision tower"),
+        ("x = x + self.attn(self.norm1(x))", "x = self.norm1(x + self.attn(x))", "vision tower"),
+        ("return (x - self.norm_mean) / self.norm_std", "return (x + self.norm_mean) / self.norm_std", "feature path"),
+        ("features=tokens[:, self.skip :]", "features=tokens[:, self.skip :] * 2", "feature path"),
+    ],
+)
+def test_one_other_operator_in_a_radio_is_a_blocker(old: str, new: str, what: str, tmp_path: Path) -> None:
+    repo = variant("as-nemotron-nano-vl").build(tmp_path / "repo")
+    file = next(repo.glob("vision_*.py"))
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == 1, old
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    reading = read(repo)
+    assert what in {item.what for item in FAMILY.match(reading, tree()).blockers}
+    assert decide(reading, tree()).level in ("compose", "refuse")
+
+
 def model_file(recipe: Recipe, folder: Path) -> str:
     reading = read(write_repo(recipe, folder))
     family = InternVL()

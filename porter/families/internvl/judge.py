@@ -120,7 +120,7 @@ def _image_size(reading: ReadingLike, anchors: Anchors, tower: TowerAnchor | Non
     if tower is None or not isinstance(stated, int) or stated == size:
         return size, False, _tokens_agree(reading, size, patch)
     why = "its positions are for that size alone"
-    if tower.kind == anchors.base_tower:
+    if tower.kind == anchors.base_tower and tower.fits:
         forced = same(reading.snapshot.config().get("force_image_size"), size)
         why = fits_positions(reading.configs, size) if forced else "no force_image_size says so"
     if why:

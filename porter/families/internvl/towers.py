@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from porter.jsontypes import JSON
 from porter.vllm_tree.classes import classes_of, find_class, find_method
 from porter.vllm_tree.config_reads import config_attributes_read
-from porter.vllm_tree.syntax import parameter_names
+from porter.vllm_tree.syntax import calls, parameter_names
 from porter.vllm_tree.tree import Tree
 
 MODELS = "model_executor/models"
@@ -69,6 +69,8 @@ class TowerAnchor:
     prefix: str | None = None
     settings: Mapping[str, JSON] = field(default_factory=dict)
     scales: tuple[str, ...] = ()
+    fits: bool = False
+    """Whether it fits its positions to images of other sizes, bicubic."""
 
 
 def tower_anchors(tree: Tree) -> dict[str, TowerAnchor]:
@@ -90,7 +92,7 @@ def _anchor(tree: Tree, kind: str, known: TowerKind) -> TowerAnchor | None:
     return TowerAnchor(
         kind, known.cls, known.file, known.config, known.has_cls, known.inner, known.norms_last,
         "require_post_norm" in names, _reads(tree, file, known.cls), _skips_layers(tree, file),
-        known.prefix, known.settings, known.scales,
+        known.prefix, known.settings, known.scales, _fits(tree, file),
     )  # fmt: skip
 
 
@@ -98,6 +100,14 @@ def _skips_layers(tree: Tree, file: str) -> bool:
     """A `load_weights` of the file that counts the layers it has."""
     loaders = [cls.methods["load_weights"] for cls in classes_of(tree, file) if "load_weights" in cls.methods]
     return any("encoder.layers" in ast.unparse(node) for node in loaders)
+
+
+def _fits(tree: Tree, file: str) -> bool:
+    """A picture of positions that the file resizes, bicubic and by its corners' own places."""
+    made = [node for cls in classes_of(tree, file) for node in calls(cls.node, "interpolate")]
+    wanted = {"mode": "bicubic", "align_corners": False}
+    found = [{item.arg: ast.unparse(item.value) for item in node.keywords} for node in made]
+    return bool(found) and all(item.get(name) == repr(value) for item in found for name, value in wanted.items())
 
 
 def _reads(tree: Tree, file: str, cls: str) -> dict[str, int]:
