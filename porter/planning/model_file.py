@@ -194,7 +194,10 @@ def _rule(kind: str, old: str, new: str | None) -> str:
         fused, shard = sharded(str(new))
         return f"            {layout.text(old)}: ({layout.text(fused)}, {layout.literal(shard)}),"
     if kind != "regex":
-        return f"            {layout.text(old)}: {layout.literal(new)},"
+        line = f"            {layout.text(old)}: {layout.literal(new)},"
+        if len(line) <= layout.WIDTH or new is None:
+            return line
+        return f"            {layout.text(old)}: (\n                {layout.literal(new)}\n            ),"
     value = "None" if new is None else layout.raw(new)
     one = f"            re.compile({layout.raw(old)}): {value},"
     if len(one) <= layout.WIDTH:

@@ -47,5 +47,12 @@ def test_a_long_pattern_has_a_line_of_its_own() -> None:
     assert f'                r"{LONG}"' in text.splitlines()
 
 
+def test_a_long_name_has_a_line_of_its_own() -> None:
+    rules = NameRules(prefix={"vision_model.embeddings.cls_register_token": "vision_model.patch_generator.cls_token.t"})
+    text = mapper(rules)
+    assert text is not None and max(len(line) for line in text.splitlines()) <= WIDTH
+    assert tables(rules)["orig_to_new_prefix"] == dict(rules.prefix)
+
+
 def test_no_rules_are_no_mapper() -> None:
     assert mapper(NameRules()) is None
