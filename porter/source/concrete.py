@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 from porter.source.alike_effects import is_silent
@@ -16,6 +18,8 @@ BINARY: Mapping[type, Callable[..., Any]] = {
     ast.Mod: operator.mod, ast.BitAnd: operator.and_, ast.BitOr: operator.or_, ast.Eq: operator.eq,
     ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.Gt: operator.gt, ast.LtE: operator.le, ast.GtE: operator.ge,
 }  # fmt: skip
+DOTTED = re.compile(r"torch(\.\w+)+")
+HELD = ("device", "dtype")
 SAME = ("to", "contiguous", "clone", "detach", "type_as")
 """Methods of tensors after which the numbers are what they were."""
 
@@ -87,7 +91,7 @@ class _Run:
         return self.names[node.id]
 
     def attribute(self, node: ast.Attribute) -> Any:
-        if node.attr in ("device", "dtype"):
+        if node.attr in HELD:
             return node.attr
         value = self.value(node.value)
         if isinstance(value, Array) and node.attr in ("shape", "ndim"):
@@ -140,9 +144,9 @@ class _Run:
     def call(self, node: ast.Call) -> Any:
         if any(isinstance(item, ast.Starred) for item in node.args) or any(item.arg is None for item in node.keywords):
             raise Unfollowed(snippet(node))
-        named = {str(item.arg): self.value(item.value) for item in node.keywords}
+        named = {str(item.arg): self.value(item.value) for item in node.keywords if item.arg not in HELD}
         text = snippet(node.func)
-        if text.startswith("torch.") and "torch" not in self.names:
+        if DOTTED.fullmatch(text) and "torch" not in self.names:
             return _torch(text.rpartition(".")[2], [self.value(item) for item in node.args], named)
         if not isinstance(node.func, ast.Attribute):
             raise Unfollowed(text)
@@ -169,6 +173,8 @@ _READ: Mapping[type, Callable[[_Run, Any], Any]] = {
 def _torch(name: str, args: list[Any], named: dict[str, Any]) -> Any:
     if name in ("zeros_like", "ones_like") and isinstance(args[0], Array):
         return args[0].filled(0 if name == "zeros_like" else 1)
+    if name == "arange" and len(args) == 1 and not named:
+        return Array.counted(args[0])
     if name == "where" and len(args) == 3 and not named:
         return elementwise(choose, *args)
     if name == "pad" and isinstance(args[0], Array) and len(args[1]) == 2 and set(named) <= {"value"}:
@@ -189,6 +195,8 @@ def _method(owner: Array, name: str, args: list[Any], named: dict[str, Any]) -> 
         return owner.reduced(named.get("dim", args[0] if args else None), REDUCED[name])
     if name == "cumsum" and set(named) <= {"dim"}:
         return owner.cumsum(named["dim"] if named else args[0])
+    if name in ("new_zeros", "new_ones") and len(args) == 1 and not named:
+        return Array(tuple(args[0]), [0 if name == "new_zeros" else 1] * prod(args[0]))
     if name == "size" and not named:
         return owner.shape[args[0]] if args else owner.shape
     if name == "expand_as" and not named:

@@ -97,6 +97,7 @@ class Twin:
             modules=judged.modules,
             largest=gap.largest,
             native_type=found.model_type if judged.anchors.typed else "",
+            counted=judged.counted,
             native_config=_loads_itself(judged, found, gap),
             rules=with_drops(_rules(judged, rules, reading), judged.unread, reading),
         )
@@ -241,7 +242,7 @@ def _model(spec: TwinSpec, relative: bool) -> dict[str, Any]:
         "dummy": spec.names.cls("DummyInputsBuilder") if dummy else None,
         "info": spec.names.cls("ProcessingInfo") if spec.largest or spec.base.other else spec.base.trio.info,
         "registers": registers,
-        "bare": not (spec.rules or placeholder or spec.settings or spec.modules),
+        "bare": not (spec.rules or placeholder or spec.settings or spec.modules or spec.counted),
         "modules": [written(item, spec.names.cls(item.role)) for item in spec.modules],
         "reads_config": any(not item.role and CONFIG in item.text for item in spec.modules),
     }
@@ -260,6 +261,9 @@ def _imports(spec: TwinSpec, relative: bool) -> Imports:
     add_imports(imports, spec.modules, spec.base.config)
     if any(value.startswith("nn.") for _, value in spec.settings):
         imports.plain.add("torch.nn as nn")
+    if spec.counted:
+        imports.add("vllm.multimodal.inputs", "MultiModalFeatureSpec")
+        imports.plain.add("torch")
     if spec.largest is not None:
         imports.model(*spec.largest)
         imports.add("vllm.multimodal.parse", "ImageSize")

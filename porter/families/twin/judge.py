@@ -20,6 +20,7 @@ from porter.families.twin.naming import Naming
 from porter.families.twin.norms import copy_of_norm
 from porter.families.twin.original import Original
 from porter.families.twin.other_processor import Processing
+from porter.families.twin.positions import HOOK, counted
 from porter.families.twin.processing import judge_processing
 from porter.families.twin.registered import built, registered, unmet
 from porter.families.twin.theirs import Theirs, definition, entries, theirs_of
@@ -55,6 +56,8 @@ class Judgement:
     places: Mapping[str, str] = field(default_factory=dict)
     """Stored tensor to the name under which the tree's class takes it."""
     unsure: tuple[str, ...] = ()
+    counted: bool = False
+    """Positions count the tokens one by one."""
     settings: tuple[tuple[str, str], ...] = ()
     """(attribute of the port, code) of modules that are other ones here."""
     modules: tuple[OwnModule, ...] = ()
@@ -83,16 +86,18 @@ def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Origina
     judged = Judgement(
         anchors=anchors, processing=processing, native=theirs.native, parts=parts, placeholder=placeholder,
         video=video, unread=lost, alike=alike, places=goes, settings=compared.settings, modules=compared.modules,
-        unsure=tuple(_unsure(processing, compared.merges)),
+        unsure=tuple(_unsure(processing, compared)), counted=compared.counted,
     )  # fmt: skip
     return judged, notes
 
 
-def _unsure(processing: Processing | None, merges: tuple[Unlike, ...]) -> Iterator[str]:
+def _unsure(processing: Processing | None, compared: Compared) -> Iterator[str]:
     if processing is not None and processing.processor:
         asked = processing.trio.hf_processor or "its own"
         yield f"{processing.processor} has what is read of {asked}; whether it says the same, the proof tells"
-    yield from (f"{item.cls}.{item.function} gave the same for drawn inputs by other steps" for item in merges)
+    yield from (f"{item.cls}.{item.function} gave the same for drawn inputs by other steps" for item in compared.merges)
+    if compared.counted:
+        yield "its positions counted the tokens of drawn prompts one by one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ class Compared:
     settings: tuple[tuple[str, str], ...] = ()
     modules: tuple[OwnModule, ...] = ()
     merges: tuple[Unlike, ...] = ()
+    counted: bool = False
     changed: tuple[Difference, ...] = ()
     blockers: tuple[Blocker, ...] = ()
 
@@ -121,16 +127,23 @@ def _compared(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, roots: Roo
     walk = walked(reading, roots.found, roots.theirs)
     answered = _answers(walk, roots.found, tree, anchors)
     merges = tuple(item for item in walk.unlike if item not in answered and same_merge(walk, item))
-    left = [item for item in walk.unlike if item not in answered and item not in merges]
+    counts = _counts(walk, tree, anchors)
+    left = [item for item in walk.unlike if item not in answered and item not in (*merges, *counts)]
     apart, why = _apart(reading, tree, anchors, roots, (walk, left)) if left else (None, "")
     if apart is not None:
         return apart
     changed = tuple(Difference("activation", "", item.why, "__init__") for item in answered)
     changed += tuple(Difference("merge", item.function, "the same by other steps", "vLLM's own") for item in merges)
+    changed += tuple(Difference("positions", item.function, "tokens one by one", HOOK) for item in counts)
     blockers = [Blocker("code", _line(item, roots.found)) for item in left[:SHOWN]]
     blockers += [Blocker("connector", f"it could not be read: {why}")] if why else []
     lines = tuple(line for code in answered.values() for line in code)
-    return Compared(walk, _parts(reading, walk, roots), lines, (), merges, changed, tuple(blockers))
+    return Compared(walk, _parts(reading, walk, roots), lines, (), merges, bool(counts), changed, tuple(blockers))
+
+
+def _counts(walk: Alike, tree: Tree, anchors: TwinAnchors) -> tuple[Unlike, ...]:
+    model = find_class(tree, anchors.relpath, anchors.model_class)
+    return tuple(item for item in walk.unlike if model is not None and counted(walk, item, tree, model))
 
 
 def _parts(reading: ReadingLike, walk: Alike, roots: Roots) -> tuple[PartMap, ...]:
@@ -158,7 +171,7 @@ def _apart(
     except Unread as problem:
         return None, str(problem)
     changed = tuple(Difference("connector", item.base, item.shown, "__init__") for item in modules)
-    return Compared(walk, parts, (), modules, (), changed), ""
+    return Compared(walk, parts, (), modules, changed=changed), ""
 
 
 def respelled(text: str, sides: tuple[str, str], reading: ReadingLike, root: PartMap) -> str:

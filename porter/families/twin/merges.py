@@ -21,11 +21,10 @@ PROMPTS = ([9, 9, 1, 2, 9, 9, 3, 4, 5, 9, 9, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 9, 
 
 def same_merge(walk: Alike, item: Unlike) -> bool:
     """Whether a method that differs puts the same features at the same places, by what it gives for drawn inputs."""
-    names = walk.names.get((item.cls, "self"))
-    own = names.there.get(item.function, item.function) if names is not None else item.function
-    ours, theirs = _method(walk, item.cls, item.function), _other(walk, item.cls, own)
-    if ours is None or theirs is None:
+    pair = both(walk, item)
+    if pair is None:
         return False
+    ours, theirs = pair
     mine = [arg.arg for arg in ours.args.args]
     if len(mine) != 4 or tuple(mine[1:3]) != GIVEN or len(theirs.args.args) != len(mine):
         return False
@@ -34,6 +33,14 @@ def same_merge(walk: Alike, item: Unlike) -> bool:
         return all(_given(ours, ids, TOKENS) == _given(theirs, ids, (*TOKENS, *renamed)) for ids in PROMPTS)
     except Unfollowed:
         return False
+
+
+def both(walk: Alike, item: Unlike) -> tuple[ast.FunctionDef, ast.FunctionDef] | None:
+    """The original's method in which a difference stands, and the repo's."""
+    names = walk.names.get((item.cls, "self"))
+    own = names.there.get(item.function, item.function) if names is not None else item.function
+    ours, theirs = _method(walk, item.cls, item.function), _other(walk, item.cls, own)
+    return (ours, theirs) if ours is not None and theirs is not None else None
 
 
 def _given(function: ast.FunctionDef, ids: list[int], tokens: tuple[str, ...]) -> Any:

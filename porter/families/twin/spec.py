@@ -73,6 +73,8 @@ class TwinSpec:
     """(module, class) of the tree that finds the largest image."""
     native_type: str = ""
     """The model_type by which the tree's class goes, where it does."""
+    counted: bool = False
+    """Positions count the tokens one by one, along all three axes of the base."""
     native_config: bool = False
     """transformers' own config class loads the repo as the tree's class wants it."""
     rules: NameRules = field(default_factory=NameRules)

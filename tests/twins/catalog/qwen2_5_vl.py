@@ -134,6 +134,14 @@ TWITE = Twin(
     names=NAMES,
     tokens=QWEN_TOKENS,
     edits=(Edit("Qwen2_5_VLModel", MERGE, ONE_BY_ONE + MERGE),),
-    near_miss="positions count the tokens one by one, as vLLM's own `opencua.py` has them",
 )
-TWINS = (SHRIKE, ORIOLE, SISKIN, TWITE, SCOTER, LINNET)
+"""Positions count the tokens one by one, as vLLM's own `opencua.py` has them."""
+JABIRU = replace(
+    TWITE,
+    name="jabiru-near",
+    title="Jabiru",
+    model_type="jabiru_vl",
+    edits=(Edit("Qwen2_5_VLModel", MERGE, ONE_BY_ONE.replace(".view(1, 1, -1)", ".view(1, 1, -1) // 2") + MERGE),),
+    near_miss="positions count the tokens two by two",
+)
+TWINS = (SHRIKE, ORIOLE, SISKIN, TWITE, JABIRU, SCOTER, LINNET)
