@@ -40,3 +40,15 @@ def test_the_port_s_config_has_the_type_where_the_class_asks(
     text = FAMILIES[verdict.match.family].config_file(spec)
     assert ('self.model_type = "glm4v"' in text) is said
     assert f'model_type = "{name.partition("-")[0]}_vl"' in text
+
+
+def test_what_only_the_tree_s_class_reads_is_said_in_the_part_that_it_reads(
+    twin_repo: Callable[[str], Path],
+) -> None:
+    """transformers' GLM-4V has biases that vLLM's builds only where the text config says so."""
+    reading = read(twin_repo("redpoll-copy"))
+    verdict = decide(reading, tree())
+    assert verdict.match is not None
+    text = FAMILIES["glm4v"].config_file(port_spec(reading, verdict, tree()))
+    inside = text.partition('values["text_config"] = {')[2].partition("}")[0]
+    assert inside.index("**text_config") < inside.index('"attention_bias": True')

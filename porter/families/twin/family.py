@@ -78,12 +78,12 @@ class Twin:
             raise Refused(f"the {self.name} family does not fit: {why}")
         found = original(tree.package, self.architecture)
         assert found is not None
-        root, *parts = judged.parts
+        gap = GAPS.get(self.name, Gap())
+        root, *parts = [replace(part, forced={**part.forced, **gap.inside(part.name)}) for part in judged.parts]
         config = judged.processing.trio.config if judged.processing is not None else ""
         others = config not in ("", found.config.name)
         spelled = respelled_keys(library_beside(tree.package), config, reading.snapshot.config()) if others else {}
-        gap = GAPS.get(self.name, Gap())
-        given = {**root.given, **gap.given, **({PREFIX_LM: True} if judged.anchors.prefix_lm else {})}
+        given = {**root.given, **({PREFIX_LM: True} if judged.anchors.prefix_lm else {})}
         return TwinSpec(
             family=self.name,
             names=names_for(str(reading.facts.value("architecture"))),

@@ -58,14 +58,23 @@ class Gap:
     fixes and the original takes from the config: (attribute of the port, expression)."""
 
     given: Mapping[str, JSON] = field(default_factory=dict)
+    """By path: `text_config.x` is one of that part."""
     settings: tuple[tuple[str, str], ...] = ()
     largest: tuple[str, str] | None = None
     """(module, class) of the tree whose processing info finds the largest image where this one's has it fixed."""
 
+    def inside(self, part: str) -> Mapping[str, JSON]:
+        """The values of one part of the config, "" for the config itself."""
+        split = {path: path.rpartition(".") for path in self.given}
+        return {name: self.given[path] for path, (owner, _, name) in split.items() if owner == part}
+
 
 NORM_EPS = (("multi_modal_projector.norm.variance_epsilon", "self.config.text_config.rms_norm_eps"),)
+BIASED: Mapping[str, JSON] = {"text_config.attention_bias": True}
 GAPS: Mapping[str, Gap] = {
     "llava_onevision": Gap(largest=("llava_next", "LlavaNextProcessingInfo")),
+    "glm4v": Gap(BIASED),
+    "glm4v_moe": Gap(BIASED),
     "cohere2_vision": Gap(settings=(("language_model.logits_processor.scale", "1.0"),)),
     "mistral3": Gap(settings=NORM_EPS),
     "lightonocr": Gap(

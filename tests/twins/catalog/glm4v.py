@@ -8,7 +8,7 @@ from tests.twins.shapes import Edit, Family
 
 PIXELS = {
     "processor_class": "Glm4vProcessor",
-    "size": {"shortest_edge": 3136, "longest_edge": 50176},
+    "size": {"shortest_edge": 3136, "longest_edge": 401408},
     "patch_size": 14,
     "temporal_patch_size": 2,
     "merge_size": 2,

@@ -42,7 +42,7 @@ PADDLEOCR_VL = Family(
     preprocessor={
         "image_processor_type": "PaddleOCRVLImageProcessor",
         "processor_class": "PaddleOCRVLProcessor",
-        "size": {"shortest_edge": 3136, "longest_edge": 50176},
+        "size": {"shortest_edge": 3136, "longest_edge": 401408},
         "patch_size": 14,
         "temporal_patch_size": 1,
         "merge_size": 2,
