@@ -33,6 +33,14 @@ SIGNATURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """Layers that treat each token for itself, as (op, parameters that may be given)."""
 WEIGHTY = frozenset(["Linear", "LayerNorm", "RMSNorm", "nn.RMSNorm"])
 REGROUPS = ("view", "reshape")
+FUNCTIONS: Mapping[str, str] = {
+    "torch.nn.functional.gelu": "GELU",
+    "torch.nn.functional.silu": "SiLU",
+    "torch.nn.functional.relu": "ReLU",
+    "torch.tanh": "Tanh",
+    "torch.sigmoid": "Sigmoid",
+}
+"""Functions that do what a layer without weights does."""
 ACT_TABLE = "transformers.activations.ACT2FN"
 
 
@@ -85,8 +93,9 @@ def read_chain(code: CodeBase, cls: Definition, call: Call, attribute: Attribute
     """The class, made by this call. Raises Unread with what is not understood."""
     init, forward = _methods(code, cls)
     symbols = Symbols(code, cls.file, attribute, _bound(init, call.given, call.named), same=same)
-    layers = _built(symbols, init)
-    steps = _applied(replace(symbols, names={}), forward, layers)
+    asked = {node.attr for node in ast.walk(forward) if isinstance(node, ast.Attribute)}
+    layers = {name: layer for name, layer in _built(symbols, init).items() if layer.weighty or name in asked}
+    steps = _Forward(replace(symbols, names={}), {*bound_in(forward)}, layers).applied(forward)
     order = [step.attribute for step in steps]
     unused = [name for name, layer in layers.items() if layer.weighty and name not in order]
     if unused:
@@ -206,42 +215,65 @@ def _checked(layer: ChainLayer, node: ast.expr) -> ChainLayer:
     return ChainLayer(layer.op, () if inert else tuple(given.items()))
 
 
-def _applied(symbols: Symbols, forward: ast.FunctionDef, layers: Mapping[str, ChainLayer]) -> tuple[Step, ...]:
-    """The steps that `forward` takes one after the other from its argument. Raises Unread for anything else."""
-    spec = forward.args
-    if len(spec.args) != 2 or spec.vararg or spec.kwarg or spec.kwonlyargs or spec.posonlyargs or spec.defaults:
-        raise Unread(f"parameters ({snippet(spec)})")
-    seen: dict[str, tuple[Step, ...]] = {spec.args[1].arg: ()}
-    for statement in forward.body:
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-            continue
-        if isinstance(statement, ast.Return) and statement.value is not None:
-            done = _passed(symbols, statement.value, seen, layers)
-            if any(done[: len(value)] != value for value in seen.values()):
-                raise Unread("forward makes something that it does not hand on")
-            return done
-        target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
-        if not isinstance(statement, ast.Assign) or not isinstance(target, ast.Name) or target.id == "self":
-            raise Unread(snippet(statement, 60))
-        seen[target.id] = _passed(symbols, statement.value, seen, layers)
-    raise Unread("forward returns nothing")
+@dataclass(slots=True)
+class _Forward:
+    """A `forward` that is read: `layers` are those of the class, and those that functions stand for."""
 
+    symbols: Symbols
+    bound: set[str]
+    layers: dict[str, ChainLayer]
+    seen: dict[str, tuple[Step, ...]] = field(default_factory=dict)
 
-def _passed(
-    symbols: Symbols, node: ast.expr, seen: Mapping[str, tuple[Step, ...]], layers: Mapping[str, ChainLayer]
-) -> tuple[Step, ...]:
-    if isinstance(node, ast.Name) and node.id in seen:
-        return seen[node.id]
-    func = node.func if isinstance(node, ast.Call) and not node.keywords else None
-    if not isinstance(node, ast.Call) or not isinstance(func, ast.Attribute):
+    def applied(self, forward: ast.FunctionDef) -> tuple[Step, ...]:
+        """The steps that it takes one after the other from its argument. Raises Unread for anything else."""
+        spec = forward.args
+        if len(spec.args) != 2 or spec.vararg or spec.kwarg or spec.kwonlyargs or spec.posonlyargs or spec.defaults:
+            raise Unread(f"parameters ({snippet(spec)})")
+        self.seen[spec.args[1].arg] = ()
+        for statement in forward.body:
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                continue
+            if isinstance(statement, ast.Return) and statement.value is not None:
+                return self._whole(self._passed(statement.value))
+            target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+            if not isinstance(statement, ast.Assign) or not isinstance(target, ast.Name) or target.id == "self":
+                raise Unread(snippet(statement, 60))
+            self.seen[target.id] = self._passed(statement.value)
+        raise Unread("forward returns nothing")
+
+    def _whole(self, done: tuple[Step, ...]) -> tuple[Step, ...]:
+        if any(done[: len(value)] != value for value in self.seen.values()):
+            raise Unread("forward makes something that it does not hand on")
+        return done
+
+    def _passed(self, node: ast.expr) -> tuple[Step, ...]:
+        if isinstance(node, ast.Name) and node.id in self.seen:
+            return self.seen[node.id]
+        if not isinstance(node, ast.Call):
+            raise Unread(snippet(node, 60))
+        function = FUNCTIONS.get(dotted(self.symbols.code, self.symbols.file, node.func, self.bound) or "")
+        if function is not None and len(node.args) == 1:
+            return (*self._passed(node.args[0]), Step(self._added(function, node)))
+        func = node.func if isinstance(node.func, ast.Attribute) and not node.keywords else None
+        own = func is not None and isinstance(func.value, ast.Name) and func.value.id == "self"
+        if func is not None and own and func.attr in self.layers and len(node.args) == 1:
+            return (*self._passed(node.args[0]), Step(func.attr))
+        together = func is not None and not own and func.attr in REGROUPS and len(node.args) == 2
+        if func is not None and together and ast.unparse(node.args[0]) == "-1":
+            width = self.symbols.value(node.args[1])
+            return (*self._passed(func.value), Step(width=width))
         raise Unread(snippet(node, 60))
-    own = isinstance(func.value, ast.Name) and func.value.id == "self"
-    if own and func.attr in layers and len(node.args) == 1:
-        return (*_passed(symbols, node.args[0], seen, layers), Step(func.attr))
-    if not own and func.attr in REGROUPS and len(node.args) == 2 and ast.unparse(node.args[0]) == "-1":
-        width = symbols.value(node.args[1])
-        return (*_passed(symbols, func.value, seen, layers), Step(width=width))
-    raise Unread(snippet(node, 60))
+
+    def _added(self, op: str, node: ast.Call) -> str:
+        """The attribute of a layer that does what a function does."""
+        given = {str(item.arg): item.value for item in node.keywords}
+        plain = all(isinstance(value, ast.Constant) for value in given.values())
+        if not plain or not set(given) <= ({"approximate"} if op == "GELU" else set()):
+            raise Unread(snippet(node, 60))
+        taken = {*self.layers, *self.symbols.on_self}
+        name = next(name for name in ("act", *(f"act_{index}" for index in range(2, 99))) if name not in taken)
+        self.layers[name] = ChainLayer(op, tuple(given.items()))
+        return name
 
 
 def dotted(code: CodeBase, file: str, node: ast.expr, shadowing: Sequence[str] | set[str] = ()) -> str | None:

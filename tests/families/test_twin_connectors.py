@@ -44,6 +44,11 @@ WRITTEN = {
         f"self.out = nn.Linear(config.bridge_width, {TEXT}, bias=False)",
         f"self.post_norm = nn.LayerNorm({TEXT}, eps=config.text_config.rms_norm_eps)",
     ],
+    "sandpiper-silu": [
+        f"self.widen = nn.Linear({VISION}, {TEXT}, {BIAS})",
+        f"self.project = nn.Linear({TEXT}, {TEXT}, {BIAS})",
+        "self.act = nn.SiLU()",
+    ],
     "swallow-copy": [f"self.linear = nn.Linear({VISION}, config.vision_config.projection_dim, bias=False)"],
     "petrel-copy": [
         f"self.linear_1 = ReplicatedLinear({VISION}, {TEXT}, {BIAS}, quant_config=quant_config, "
@@ -163,7 +168,10 @@ OTHERWISE = {
     "another config": (MADE, f"config = config.text_config\n        {MADE}"),
     "a width that the config lacks": ("width = config.bridge_width", "width = config.bridge_size"),
     "an activation that is not known": ("nn.SiLU()", "nn.Mish()"),
-    "a function of the file": ("self.post_norm(self.out(features))", "F.gelu(self.post_norm(self.out(features)))"),
+    "a function of the file": (
+        "self.post_norm(self.out(features))",
+        "F.softmax(self.post_norm(self.out(features)), -1)",
+    ),
 }
 
 

@@ -130,7 +130,10 @@ UNREAD = {
     "a scale": (RETURN, f"{RETURN} * 0.5"),
     "tokens put together": (HIDDEN, HIDDEN.replace("features", "features.reshape(1, -1, 8)")),
     "tokens averaged": (RETURN, f"{RETURN}.mean(dim=1, keepdim=True)"),
-    "a function of torch": (HIDDEN, "F.silu(self.up(self.norm(features)))"),
+    "a function of torch that mixes channels": (HIDDEN, "F.softmax(self.up(self.norm(features)))"),
+    "a function with an open argument": (HIDDEN, "F.gelu(self.up(self.norm(features)), approximate=self.kind)"),
+    "a function in place": (HIDDEN, "F.silu(self.up(self.norm(features)), inplace=True)"),
+    "a method that is called like a function": (HIDDEN, "features.silu(self.up(self.norm(features)))"),
     "a layer that nothing uses": (HIDDEN, "self.act(self.up(features))"),
     "a step that is not handed on": (RETURN, f"        other = self.down(features)\n{RETURN}"),
     "a choice at run time": (
@@ -171,6 +174,12 @@ UNREAD = {
 def test_what_is_not_understood_is_not_read(what: str) -> None:
     with pytest.raises(Unread):
         chain(changed(*UNREAD[what]))
+
+
+def test_a_function_is_the_layer_that_does_the_same() -> None:
+    found = chain(changed(HIDDEN, "F.gelu(self.act(self.up(self.norm(features))), approximate='tanh')"))
+    assert found.order == ("norm", "up", "act", "act_2", "drop", "down")
+    assert said(found)["act_2"] == "GELU(approximate='tanh')"
 
 
 def test_arguments_that_the_class_does_not_take_are_not_read() -> None:

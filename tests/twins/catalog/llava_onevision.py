@@ -109,7 +109,7 @@ GODWIT = Twin(
     values={"projector_hidden_act": "silu", "multimodal_projector_bias": False},
 )
 SANDPIPER = Twin(
-    "sandpiper-near",
+    "sandpiper-silu",
     LLAVA_ONEVISION,
     "Sandpiper",
     "sandpiper_vl",
@@ -118,8 +118,8 @@ SANDPIPER = Twin(
     edits=(
         Edit("LlavaOnevisionMultiModalProjector", "self.act(hidden_states)", "torch.nn.functional.silu(hidden_states)"),
     ),
-    near_miss="the connector's activation is SiLU whatever the config says",
 )
+"""The connector's activation is SiLU whatever the config says."""
 PROJECTOR = "LlavaOnevisionMultiModalProjector"
 TEXT_WIDTH, VISION_WIDTH = "config.text_config.hidden_size", "config.vision_config.hidden_size"
 NORM = f"self.pre_norm = nn.LayerNorm({VISION_WIDTH}, eps=1e-06)"
