@@ -31,6 +31,10 @@ def match_of(verdict: Verdict) -> Match:
     return verdict.match
 
 
+def match_of_family(folder: Path, family: str) -> Match:
+    return FAMILIES[family].match(read(folder), tree())
+
+
 def files(folder: Path, verdict: Verdict) -> dict[str, str]:
     plan = plan_port(read(folder), verdict, tree(), Path("unused"), PortOptions("plugin"))
     return {change.path: change.new for change in plan.changes}
@@ -85,6 +89,15 @@ def test_another_name_for_an_architecture_is_an_alias(twin_repo: Callable[[str],
 def test_a_native_model_is_no_other_family(family: str, twin_repo: Callable[[str], Path]) -> None:
     verdict = without(twin_repo("alias-native"), family=family)
     assert verdict.level != "inherit"
+
+
+@needs_vllm
+def test_a_model_that_fixes_what_the_original_takes_from_its_config_is_no_copy(
+    twin_repo: Callable[[str], Path],
+) -> None:
+    folder = twin_repo("lighton-native")
+    verdict = without(folder, "LightOnOCRForConditionalGeneration", family="mistral3")
+    assert verdict.level != "inherit" and "code" in {item.what for item in match_of_family(folder, "mistral3").blockers}
 
 
 PROCESSOR = """
