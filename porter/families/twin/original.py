@@ -70,11 +70,9 @@ class Gap:
 
 
 NORM_EPS = (("multi_modal_projector.norm.variance_epsilon", "self.config.text_config.rms_norm_eps"),)
-BIASED: Mapping[str, JSON] = {"text_config.attention_bias": True}
 GAPS: Mapping[str, Gap] = {
     "llava_onevision": Gap(largest=("llava_next", "LlavaNextProcessingInfo")),
-    "glm4v": Gap(BIASED),
-    "glm4v_moe": Gap(BIASED),
+    "glm4v": Gap({"text_config.attention_bias": True}),
     "cohere2_vision": Gap(settings=(("language_model.logits_processor.scale", "1.0"),)),
     "mistral3": Gap(settings=NORM_EPS),
     "lightonocr": Gap(
