@@ -40,6 +40,13 @@ def _is_norm(module: Any, name: str) -> bool:
     return "norm" in kind or kind.startswith("ln") or re.search(r"(norm|ln)\w*\.weight$", name) is not None
 
 
+def _centred(parameter: Any) -> bool:
+    """Whether a fresh norm has zeros for weights: its gain is one more than they say, as in Gemma's."""
+    if not hasattr(parameter, "porter_centred"):
+        parameter.porter_centred = bool((parameter == 0).all())
+    return bool(parameter.porter_centred)
+
+
 def _drawn(name: str, leaf: str, module: Any, parameter: Any, noise: Any, tied: bool) -> Any:
     """Values for one parameter, of the shape of `noise` (standard normal)."""
     from torch import nn
@@ -49,12 +56,12 @@ def _drawn(name: str, leaf: str, module: Any, parameter: Any, noise: Any, tied: 
     if leaf.endswith("bias"):
         return noise * 0.2
     if parameter.dim() == 1 and _is_norm(module, name):
-        return 1.0 + 0.2 * noise
+        return (0.0 if _centred(parameter) else 1.0) + 0.2 * noise
     if parameter.dim() >= 2 and isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
         return noise * (GAIN / parameter[0].numel() ** 0.5)
     if parameter.dim() == 2 and 1 not in parameter.shape:
         return noise * (GAIN / parameter.shape[-1] ** 0.5)
-    first = parameter.flatten()[0]
+    first = parameter.flatten()[0].float()
     is_gain = parameter.dim() == 1 and bool((parameter == first).all()) and bool(first != 0)
     return first * (1.0 + 0.2 * noise) if is_gain else noise * 0.5
 
@@ -78,7 +85,7 @@ def draw_parameters(model: Any, seed: int, kind: str) -> None:
     with torch.no_grad():
         for name, leaf, module, parameter in _owners(model):
             noise = torch.randn(parameter.shape, generator=generator(seed, name), dtype=torch.float32)
-            new = _drawn(name, leaf, module, parameter.float(), noise, tied)
+            new = _drawn(name, leaf, module, parameter, noise, tied)
             scale = STRESS_SCALE if kind == "stress" and _stressed(name, module) else 1.0
             parameter.copy_((new * scale).to(parameter.dtype))
         for name, buffer in _persistent_buffers(model):

@@ -19,11 +19,13 @@ from tests.twins import TWINS, Twin, write_repo
 pytestmark = needs_vllm
 OTHER_PROCESSOR = ("lighton_ocr",)
 """Models whose repos name another processor than the one that vLLM's class asks for."""
+UNHEEDED = ("gannet-copy", "magpie-default")
+"""Copies whose tower has another activation, which vLLM's class does not ask its config about."""
 SWAPPED = ("jay-swapped", "roller-swapped")
 
 
 def only_renamed(twin: Twin) -> bool:
-    changed = twin.near_miss or twin.edits or twin.module or twin.own_processor or twin.name in SWAPPED
+    changed = twin.near_miss or twin.edits or twin.module or twin.own_processor or twin.name in (*SWAPPED, *UNHEEDED)
     return not changed and twin.family.name not in OTHER_PROCESSOR
 
 
@@ -52,6 +54,15 @@ def test_a_processor_that_the_class_does_not_ask_for_is_a_blocker(name: str, twi
 def test_a_near_miss_is_never_ported_as_if_it_matched(name: str, twin_repo: Callable[[str], Path]) -> None:
     level, _ = matched(twin_repo(name))
     assert level in ("compose", "refuse"), TWINS[name].near_miss
+
+
+@pytest.mark.parametrize("name", UNHEEDED)
+def test_a_value_that_the_trees_class_has_fixed_otherwise_is_a_blocker(
+    name: str, twin_repo: Callable[[str], Path]
+) -> None:
+    level, _ = matched(twin_repo(name))
+    blockers = FAMILIES["qwen2_vl"].match(read(twin_repo(name)), tree()).blockers
+    assert level != "inherit" and ["vision_config.hidden_act is 'gelu'" in item.why for item in blockers] == [True]
 
 
 @pytest.mark.parametrize("name", SWAPPED)
@@ -89,7 +100,6 @@ def files(folder: Path) -> tuple[str, str]:
 
 def test_what_a_config_class_sets_is_in_the_ports_config(twin_repo: Callable[[str], Path]) -> None:
     assert '"vision_feature_layer": -1' in files(twin_repo("jackdaw-forced"))[1]
-    assert '"hidden_act": "gelu"' in files(twin_repo("magpie-default"))[1]
 
 
 @pytest.mark.parametrize("name", ["martin-copy", "swift-subclass"])
@@ -114,6 +124,14 @@ def test_a_loader_without_the_mapper_is_given_mapped_names(name: str, tensor: st
     text = files(stored(write_repo(TWINS[name], tmp_path), [tensor]))[0]
     assert ("super().load_weights(self.hf_to_vllm_mapper.apply(weights))" in text) is given
     assert ("WeightsMapper(" in text) is (name != "merlin-subclass")
+
+
+def test_a_drop_stands_beside_the_renames_of_the_base(tmp_path: Path) -> None:
+    repo = write_repo(TWINS["razorbill-keys"], tmp_path)
+    text = files(stored(repo, ["step", "model.visual.merger.ln_q.weight", "model.language_model.norm.weight"]))[0]
+    assert '"step": None' in text and '"model.visual.": "visual."' in text
+    plain = files(stored(write_repo(TWINS["puffin-subclass"], tmp_path), ["model.visual.merger.ln_q.weight"]))[0]
+    assert "WeightsMapper" not in plain
 
 
 def test_a_key_that_only_config_classes_read_is_renamed_too(twin_repo: Callable[[str], Path]) -> None:

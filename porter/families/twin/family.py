@@ -99,7 +99,7 @@ class Twin:
             native_type=found.model_type if judged.anchors.typed else "",
             counted=judged.counted,
             native_config=_loads_itself(judged, found, gap),
-            rules=with_drops(_rules(judged, rules, reading), judged.unread, reading),
+            rules=with_drops(_rules(judged, rules, reading), judged.unread, reading, judged.anchors.mapper),
         )
 
     def draft_rules(self, match: Match, reading: ReadingLike) -> NameRules:
@@ -175,11 +175,12 @@ def _rules(judged: Judgement, inferred: NameRules | None, reading: ReadingLike) 
     return known or inferred or NameRules()
 
 
-def with_drops(rules: NameRules, unread: frozenset[str], reading: ReadingLike) -> NameRules:
-    """The rules, and a drop for each stored buffer that no code reads."""
+def with_drops(rules: NameRules, unread: frozenset[str], reading: ReadingLike, base: NameRules) -> NameRules:
+    """The rules, or the base's own where there are none, and a drop for each stored buffer that no code reads."""
     stored = [tensor.name for tensor in reading.snapshot.tensors.tensors]
     drops: dict[str, str | None] = {name: None for name in stored if name.rpartition(".")[2] in unread}
-    return replace(rules, prefix={**drops, **rules.prefix})
+    kept = base if drops and rules == NameRules() else rules
+    return replace(kept, prefix={**drops, **kept.prefix})
 
 
 def _base(judged: Judgement, found: Original) -> TwinBase:

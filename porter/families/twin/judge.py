@@ -24,6 +24,7 @@ from porter.families.twin.positions import HOOK, counted
 from porter.families.twin.processing import judge_processing
 from porter.families.twin.registered import built, registered, unmet
 from porter.families.twin.theirs import Theirs, definition, entries, theirs_of
+from porter.families.twin.unheeded import unheeded
 from porter.families.twin.weights import Modules, swapped
 from porter.source.alike import Alike, Side, Unlike
 from porter.source.alike_classes import start
@@ -73,6 +74,8 @@ def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Origina
     notes = Notes((*_renamed(walk), *compared.changed), compared.blockers)
     for part in parts:
         notes = notes.plus(_part_notes(part, reading))
+    base = anchors.relpath, anchors.model_class
+    notes = notes.plus(Notes((), tuple(unheeded(reading, walk, found, parts, tree, base))))
     placeholder, more = _placeholder(reading, anchors)
     processing, some = judge_processing(reading, tree, anchors, found, theirs.native)
     notes = notes.plus(more).plus(some)
