@@ -8,7 +8,8 @@ from porter.families.internvl.judgement import Notes, blocked
 from porter.families.library import library_beside
 from porter.families.twin.judge import overridden
 from porter.families.twin.original import original
-from porter.families.twin.theirs import definition
+from porter.families.twin.theirs import Theirs, definition
+from porter.families.twin.ties import judge_ties
 from porter.source.alike_classes import transformers_bases
 from porter.vllm_tree.tree import Tree
 
@@ -28,4 +29,6 @@ def judge_bases(reading: ReadingLike, tree: Tree, own: tuple[str, ...] = ()) -> 
         changes = overridden(reading, found, CONNECTORS) if found is not None else ()
         if changes:
             return Notes(blockers=tuple(Blocker("model class", why) for why in changes))
+        if found is not None:
+            return judge_ties(reading, found, Theirs(reading.configs.code.run.code, model, None))
     return Notes()

@@ -84,6 +84,7 @@ def declared(walk: Alike, ours: Definition, theirs: Definition) -> None:
     native = {item.arg for item in ours.node.keywords}
     found: list[ast.AST] = [item for item in theirs.node.keywords if item.arg not in native]
     found += acting_decorators(walk.repo.code, theirs.file, theirs.node, ours.node.decorator_list)
+    found += [item for owner in (theirs, *_own_bases(walk.repo, theirs)) for item in _unread_body(owner)]
     methods = {*methods_of(ours), *methods_of(theirs)}
     for name, value in values_of(theirs).items():
         if name in methods or (name.startswith("__") and name != "__slots__") or _callable(walk.repo, theirs, value):
@@ -97,6 +98,17 @@ def declared(walk: Alike, ours: Definition, theirs: Definition) -> None:
     for item in found[:1]:
         why = f"{theirs.name} has {snippet(item)}"
         walk.unlike.append(Unlike(ours.name, "", theirs.file, getattr(theirs.node, "lineno", 0), why))
+
+
+def _unread_body(cls: Definition) -> Iterator[ast.stmt]:
+    """Statements of a class body that may give it methods under no name that is looked at: branches, imports, names
+    bound several at once."""
+    assert isinstance(cls.node, ast.ClassDef)
+    for item in cls.node.body:
+        targets = item.targets if isinstance(item, ast.Assign) else []
+        said = isinstance(item, (ast.FunctionDef, ast.ClassDef, ast.AnnAssign, ast.Pass, ast.Expr, ast.Assign))
+        if not said or not all(isinstance(target, ast.Name) for target in targets):
+            yield item
 
 
 def _otherwise(walk: Alike, ours: Definition, theirs: Definition) -> Iterator[ast.expr]:
@@ -238,8 +250,10 @@ def _heard(name: str, method: ast.FunctionDef) -> bool:
     if name not in ASKED:
         return name not in UNHEARD
     last = method.body[-1]
+    if not isinstance(last, (ast.Return, ast.Expr, ast.Pass)):
+        return True
     said = all(isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) for item in method.body[:-1])
-    value = last.value if isinstance(last, (ast.Return, ast.Expr)) else None
+    value = None if isinstance(last, ast.Pass) else last.value
     return not said or not (value is None or isinstance(value, ast.Constant) or _handed_on(value, name))
 
 

@@ -8,12 +8,16 @@ from collections.abc import Container, Iterable, Iterator
 from porter.source.codebase import CodeBase, Definition, External, SourceFile, snippet
 
 ACTING = frozenset(["setattr", "delattr", "exec", "eval", "globals", "vars", "locals", "__import__", "property"])
+CALLED_LATER = frozenset(["setattr", "delattr", "exec", "eval", "__import__"])
+WRITING = frozenset(["out", "inplace"])
+"""Arguments by which an operator writes into what it is given."""
 CHANGING = frozenset(
     [
         *("update", "append", "extend", "insert", "pop", "setdefault", "clear", "remove", "apply", "add_module"),
         *("set_submodule", "load_state_dict", "__setattr__", "__setitem__", "__init__", "import_module"),
     ]
 )
+SETTING = ("set_", "apply_", "patch", "monkey", "enable_", "disable_", "replace_", "inject", "install", "override")
 KINDS = frozenset(["property", "staticmethod", "classmethod"])
 QUIET_DECORATORS = (
     *("transformers.", "huggingface_hub.", "typing.", "abc.", "dataclasses.", "functools.wraps", "functools.lru_cache"),
@@ -40,6 +44,9 @@ def _acts(node: ast.AST, own: Container[str], makers: Container[str]) -> bool:
     if not isinstance(node, ast.Call):
         return False
     func = node.func
+    handed = any(isinstance(item, ast.Name) and item.id in CALLED_LATER for item in node.args)
+    if handed or any(item.arg in WRITING for item in node.keywords):
+        return True
     if isinstance(func, ast.Name):
         return func.id in ACTING or func.id in own
     if isinstance(func, ast.Call) and isinstance(func.func, ast.Name):
@@ -250,16 +257,25 @@ def _declares(item: ast.stmt, own: frozenset[str], makers: frozenset[str]) -> bo
     if isinstance(item, ast.Assert):
         return not acts(item, own)
     if isinstance(item, ast.Assign):
-        return all(map(_names, item.targets)) and not acts(item.value, own)
+        return all(_binds(target, item.value) for target in item.targets) and not _acts_outside(item.value, own)
     if isinstance(item, ast.AnnAssign):
-        return _names(item.target) and (item.value is None or not acts(item.value, own, makers))
+        return isinstance(item.target, ast.Name) and (item.value is None or not acts(item.value, own, makers))
     if isinstance(item, ast.AugAssign):
         return snippet(item.target) == "__all__"
     return isinstance(item, ast.Expr) and _said(item.value)
 
 
-def _names(target: ast.expr) -> bool:
-    return isinstance(target, ast.Name) or (isinstance(target, ast.Tuple) and all(map(_names, target.elts)))
+def _binds(target: ast.expr, value: ast.expr) -> bool:
+    """Whether it gives names, each to a value that stands there."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+        return all(_binds(*pair) for pair in zip(target.elts, value.elts, strict=True))
+    return isinstance(target, ast.Name)
+
+
+def _acts_outside(value: ast.expr, own: frozenset[str]) -> bool:
+    """Whether a value is made by a call that acts, or that is named as one that changes something elsewhere."""
+    called = (snippet(node.func).rpartition(".")[2] for node in ast.walk(value) if isinstance(node, ast.Call))
+    return acts(value, own) or any(name.lstrip("_").startswith(SETTING) for name in called)
 
 
 def _said(value: ast.expr) -> bool:

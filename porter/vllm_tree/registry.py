@@ -92,6 +92,13 @@ def module_values(tree: Tree, relpath: str) -> Iterator[tuple[str, ast.expr]]:
             yield statement.target.id, statement.value
 
 
+def keys_of(tree: Tree, relpath: str, name: str) -> frozenset[str]:
+    """The keys of a table at module level; none where the tree has no such file or table."""
+    tables = [value for said, value in module_values(tree, relpath) if said == name] if tree.has(relpath) else []
+    keys = (_literal(key) for table in tables if isinstance(table, ast.Dict) for key in table.keys)
+    return frozenset(key for key in keys if isinstance(key, str))
+
+
 def _entries(section: str, table: ast.Dict) -> Iterator[Architecture]:
     for key, value in zip(table.keys, table.values, strict=True):
         name, literal = _literal(key), _literal(value)

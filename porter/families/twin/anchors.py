@@ -17,7 +17,7 @@ from porter.vllm_tree.classes import (
     registered_processor,
 )
 from porter.vllm_tree.prompts import inserts_images
-from porter.vllm_tree.registry import architectures
+from porter.vllm_tree.registry import architectures, keys_of
 from porter.vllm_tree.syntax import calls, dotted
 from porter.vllm_tree.tree import Tree
 from porter.weights.mapper import NameRules
@@ -27,6 +27,10 @@ CONFIG_HOOK = "get_hf_config"
 LOADER = "load_weights"
 WHOLE_CONFIGS = ("config", "hf_config")
 MODALITIES = ("image", "video", "audio", "")
+CONVERTORS = ("transformers_utils/model_arch_config_convertor.py", "MODEL_ARCH_CONFIG_CONVERTORS")
+"""The table of how vLLM reads sizes off configs, by model_type."""
+ADJUSTED = ("model_executor/models/config.py", "MODELS_CONFIG_MAP")
+"""The table of what vLLM changes of its own settings, by the architecture's name."""
 PREFIX_LM_FILES = ("transformers_utils/model_arch_config_convertor.py", "config/model.py")
 
 
@@ -65,7 +69,9 @@ class TwinAnchors:
     maps: bool
     """Its `load_weights` takes the class's mapper."""
     typed: bool
-    """The class goes by the config's model_type, and knows the original's only."""
+    """The class, or what vLLM reads of configs, goes by the config's model_type, and knows the original's only."""
+    adjusted: bool = False
+    """vLLM changes settings of its own for the architecture's name: a port has another one."""
 
 
 def read_anchors(tree: Tree, architecture: str, model_type: str = "") -> TwinAnchors:
@@ -91,7 +97,9 @@ def read_anchors(tree: Tree, architecture: str, model_type: str = "") -> TwinAnc
         prefix_lm=model_type in _prefix_lm_types(tree),
         inserts=inserts_images(tree, model),
         maps=_maps(tree, model),
-        typed=any(model_type in _strings(test) for cls in lineage(tree, model) for test in _type_tests(cls.node)),
+        typed=model_type in keys_of(tree, *CONVERTORS)
+        or any(model_type in _strings(test) for cls in lineage(tree, model) for test in _type_tests(cls.node)),
+        adjusted=entry is not None and entry.name in keys_of(tree, *ADJUSTED),
     )
 
 

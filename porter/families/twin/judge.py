@@ -24,6 +24,7 @@ from porter.families.twin.positions import HOOK, counted
 from porter.families.twin.processing import judge_processing
 from porter.families.twin.registered import built, registered, unmet
 from porter.families.twin.theirs import Theirs, definition, entries, theirs_of
+from porter.families.twin.ties import judge_ties
 from porter.families.twin.unheeded import unheeded
 from porter.families.twin.weights import Modules, swapped
 from porter.source.alike import Alike, Side, Unlike
@@ -78,7 +79,9 @@ def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Origina
     notes = notes.plus(Notes((), tuple(unheeded(reading, walk, found, parts, tree, base))))
     placeholder, more = _placeholder(reading, anchors)
     processing, some = judge_processing(reading, tree, anchors, found, theirs.native)
-    notes = notes.plus(more).plus(some)
+    notes = notes.plus(more).plus(some).plus(judge_ties(reading, found, theirs))
+    if anchors.adjusted:
+        notes = notes.plus(blocked("config", f"vLLM changes its own settings for the name {anchors.model_class} alone"))
     wrong = len({item.cls for item in walk.unlike})
     alike = 1 - wrong / max(1, len(walk.classes))
     lost = frozenset(unread(walk))
