@@ -10,7 +10,7 @@ import pytest
 from porter.families.twin.anchors import read_anchors
 from porter.families.verdict import decide
 from tests.families.repos import needs_vllm, read, tree
-from tests.twins import TWINS, write_repo
+from tests.twins import NATIVES, TWINS, write_repo
 
 pytestmark = needs_vllm
 BODY = "    config_class = WagtailConfig\n"
@@ -87,3 +87,31 @@ def test_weights_that_a_config_ties_and_the_class_does_not_are_no_port(
 def test_what_the_tree_keys_by_name_is_known(architecture: str, model_type: str, expected: tuple[bool, bool]) -> None:
     anchors = read_anchors(tree(), architecture, model_type)
     assert (anchors.adjusted, anchors.typed) == expected
+
+
+def configured(folder: Path, name: str, **values: object) -> Path:
+    """The repo with values of config.json changed, `text_config__x` inside of a part."""
+    write_repo({**TWINS, **NATIVES}[name], folder)
+    path = folder / "config.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    for key, value in values.items():
+        part, _, inner = key.rpartition("__")
+        (document[part] if part else document)[inner] = value
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return folder
+
+
+def test_a_part_that_the_tree_builds_of_one_class_is_no_other_model(tmp_path: Path) -> None:
+    # Idefics3 of vLLM has a Llama whatever its config names; a Granite has the same tensors and other numbers.
+    assert level(configured(tmp_path / "llama", "merlin-subclass")) == "inherit"
+    for other in ("granite", "qwen2"):
+        folder = configured(tmp_path / other, "merlin-subclass", text_config__model_type=other)
+        assert level(folder) in ("compose", "refuse")
+
+
+@pytest.mark.parametrize(
+    "architecture", ["Qwen2VLForSequenceClassification", "Qwen2VLModel", "SparrowForRewardModel", "Qwen2ForCausalLM"]
+)
+def test_a_name_of_another_head_is_no_alias(architecture: str, tmp_path: Path) -> None:
+    folder = configured(tmp_path, "alias-native", architectures=[architecture])
+    assert level(folder) in ("compose", "refuse")

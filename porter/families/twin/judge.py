@@ -15,6 +15,7 @@ from porter.families.twin.activations import settings
 from porter.families.twin.anchors import TwinAnchors
 from porter.families.twin.configs import PartMap, model_type_of, part_maps, sub_configs
 from porter.families.twin.connectors import OwnModule, candidates, own_modules
+from porter.families.twin.lookups import judge_lookups
 from porter.families.twin.merges import same_merge
 from porter.families.twin.naming import Naming
 from porter.families.twin.norms import copy_of_norm
@@ -80,6 +81,7 @@ def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Origina
     placeholder, more = _placeholder(reading, anchors)
     processing, some = judge_processing(reading, tree, anchors, found, theirs.native)
     notes = notes.plus(more).plus(some).plus(judge_ties(reading, found, theirs))
+    notes = notes.plus(judge_lookups(reading, tree, anchors, found, Modules(walk), parts))
     if anchors.adjusted:
         notes = notes.plus(blocked("config", f"vLLM changes its own settings for the name {anchors.model_class} alone"))
     wrong = len({item.cls for item in walk.unlike})
