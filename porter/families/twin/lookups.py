@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import deque
 from collections.abc import Iterator
 
@@ -38,10 +39,15 @@ def judge_lookups(
         stated = inside.get("model_type") if isinstance(inside, dict) else None
         theirs = found.models.get(stated) if isinstance(stated, str) else None
         built = _built(tree, anchors, path) & {*found.models.values()}
-        if theirs is not None and built and theirs not in built:
+        if theirs is not None and built and _stem(theirs) not in map(_stem, built):
             why = f"{keys[name]} is a {stated}, {anchors.model_class} always builds {', '.join(sorted(built))}"
             notes = notes.plus(blocked("language model", why))
     return notes
+
+
+def _stem(name: str) -> str:
+    """A model's name without what says which part of it a class is: the tree's classes are cut otherwise."""
+    return re.sub(r"(Text|Vision)?(Model|Transformer)$", "", name)
 
 
 def _looked_up(modules: Modules, root: Definition) -> Iterator[tuple[str, str]]:
