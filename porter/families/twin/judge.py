@@ -76,14 +76,9 @@ def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Origina
     notes = Notes((*_renamed(walk), *compared.changed), compared.blockers)
     for part in parts:
         notes = notes.plus(_part_notes(part, reading))
-    base = anchors.relpath, anchors.model_class
-    notes = notes.plus(Notes((), tuple(unheeded(reading, walk, found, parts, tree, base))))
     placeholder, more = _placeholder(reading, anchors)
     processing, some = judge_processing(reading, tree, anchors, found, theirs.native)
-    notes = notes.plus(more).plus(some).plus(judge_ties(reading, found, theirs))
-    notes = notes.plus(judge_lookups(reading, tree, anchors, found, Modules(walk), parts))
-    if anchors.adjusted:
-        notes = notes.plus(blocked("config", f"vLLM changes its own settings for the name {anchors.model_class} alone"))
+    notes = notes.plus(more).plus(some).plus(_of_tree(reading, tree, anchors, Roots(found, theirs), compared))
     wrong = len({item.cls for item in walk.unlike})
     alike = 1 - wrong / max(1, len(walk.classes))
     lost = frozenset(unread(walk))
@@ -97,6 +92,17 @@ def judge(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, found: Origina
         unsure=tuple(_unsure(processing, compared)), counted=compared.counted,
     )  # fmt: skip
     return judged, notes
+
+
+def _of_tree(reading: ReadingLike, tree: Tree, anchors: TwinAnchors, roots: Roots, compared: Compared) -> Notes:
+    """What the tree's class, and what stands around it, has fixed or ties otherwise than the repo."""
+    found, walk, base = roots.found, compared.walk, (anchors.relpath, anchors.model_class)
+    notes = Notes((), tuple(unheeded(reading, walk, found, compared.parts, tree, base)))
+    notes = notes.plus(judge_ties(reading, found, roots.theirs))
+    notes = notes.plus(judge_lookups(reading, tree, anchors, found, Modules(walk), compared.parts))
+    if anchors.adjusted:
+        notes = notes.plus(blocked("config", f"vLLM changes its own settings for the name {anchors.model_class} alone"))
+    return notes
 
 
 def _unsure(processing: Processing | None, compared: Compared) -> Iterator[str]:
