@@ -39,11 +39,13 @@ class Native:
     quantized: Quantized | None
     own: Match | None
     match: Match
+    mistyped: tuple[str, ...] = ()
 
     def differences(self) -> tuple[str, ...]:
         """Lines about parts that the class has in another way than the repo."""
         found = [*self.placement.differences, *self.settings.differences]
-        return (*(f"{item.base}; {item.repo}" for item in found), *_part_differences(self.own))
+        lines = (f"{item.base}; {item.repo}" for item in found)
+        return (*self.mistyped, *lines, *_part_differences(self.own))
 
 
 def compare(view: View, entry: Architecture) -> Native:
@@ -55,7 +57,17 @@ def compare(view: View, entry: Architecture) -> Native:
     own = _own_match(view, entry)
     match = own or registered_match(view, entry, placement.explained, placement.differences)
     missing = _truly_missing(view, reads)
-    return Native(entry, placement, settings, reads, missing, quantized(view.reading, view.tree), own, match)
+    packed = quantized(view.reading, view.tree)
+    return Native(entry, placement, settings, reads, missing, packed, own, match, tuple(_mistyped(view)))
+
+
+def _mistyped(view: View) -> Iterator[str]:
+    """transformers makes the config by its model_type: that of another model is not the one that the class takes."""
+    types, stated = view.library.model_types(view.architecture), str(view.reading.facts.value("model_type"))
+    own = any(item.key == "AutoConfig" for item in view.reading.snapshot.auto_map)
+    known = stated in view.library.configs and stated not in config_registry(view.tree).classes
+    if types and known and not own and stated not in types:
+        yield f"transformers has {view.architecture} for model_type {' or '.join(types)}, config.json says {stated}"
 
 
 def registered_match(

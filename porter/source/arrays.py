@@ -25,7 +25,7 @@ class Array:
     data: list[Number]
 
     @classmethod
-    def counted(cls, *shape: int, start: int = 0) -> Array:
+    def counted(cls, *shape: int, start: Number = 0) -> Array:
         """All items different, in order."""
         return cls(shape, [start + at for at in range(prod(shape))])
 

@@ -20,6 +20,7 @@ BINARY: Mapping[type, Callable[..., Any]] = {
 }  # fmt: skip
 DOTTED = re.compile(r"torch(\.\w+)+")
 HELD = ("device", "dtype")
+WHOLE = "dtype of whole numbers"
 SAME = ("to", "contiguous", "clone", "detach", "type_as")
 """Methods of tensors after which the numbers are what they were."""
 
@@ -92,7 +93,8 @@ class _Run:
 
     def attribute(self, node: ast.Attribute) -> Any:
         if node.attr in HELD:
-            return node.attr
+            of = self.names.get(node.value.id) if isinstance(node.value, ast.Name) else None
+            return WHOLE if node.attr == "dtype" and isinstance(of, Array) and _whole(of) else node.attr
         value = self.value(node.value)
         if isinstance(value, Array) and node.attr in ("shape", "ndim"):
             return value.shape if node.attr == "shape" else len(value.shape)
@@ -144,7 +146,10 @@ class _Run:
     def call(self, node: ast.Call) -> Any:
         if any(isinstance(item, ast.Starred) for item in node.args) or any(item.arg is None for item in node.keywords):
             raise Unfollowed(snippet(node))
-        named = {str(item.arg): self.value(item.value) for item in node.keywords if item.arg not in HELD}
+        named = {str(item.arg): self.value(item.value) for item in node.keywords}
+        if named.pop("dtype", None) == WHOLE:
+            raise Unfollowed(snippet(node))
+        named.pop("device", None)
         text = snippet(node.func)
         if DOTTED.fullmatch(text) and "torch" not in self.names:
             return _torch(text.rpartition(".")[2], [self.value(item) for item in node.args], named)
@@ -170,6 +175,10 @@ _READ: Mapping[type, Callable[[_Run, Any], Any]] = {
 }
 
 
+def _whole(array: Array) -> bool:
+    return all(isinstance(item, int) for item in array.data)
+
+
 def _torch(name: str, args: list[Any], named: dict[str, Any]) -> Any:
     if name in ("zeros_like", "ones_like") and isinstance(args[0], Array):
         return args[0].filled(0 if name == "zeros_like" else 1)
@@ -190,6 +199,9 @@ REDUCED: Mapping[str, Callable[[list[Number]], Number]] = {"sum": sum, "all": al
 
 def _method(owner: Array, name: str, args: list[Any], named: dict[str, Any]) -> Any:
     if name in SAME:
+        cut = any(item == WHOLE if isinstance(item, str) else isinstance(item, Array) and _whole(item) for item in args)
+        if cut and not _whole(owner):
+            raise Unfollowed(f"a tensor's {name}")
         return Array(owner.shape, list(owner.data))
     if name in REDUCED and set(named) <= {"dim"}:
         return owner.reduced(named.get("dim", args[0] if args else None), REDUCED[name])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,6 +100,19 @@ def test_a_model_that_fixes_what_the_original_takes_from_its_config_is_no_copy(
     folder = twin_repo("lighton-native")
     verdict = without(folder, "LightOnOCRForConditionalGeneration", family="mistral3")
     assert verdict.level != "inherit" and "code" in {item.what for item in match_of_family(folder, "mistral3").blockers}
+
+
+@needs_vllm
+@pytest.mark.parametrize("architecture", ["LlavaForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"])
+def test_a_model_type_of_another_architecture_is_not_supported(
+    architecture: str, twin_repo: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(twin_repo("alias-native"), tmp_path / "repo")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "architectures": [architecture]}), encoding="utf-8")
+    verdict = without(folder, level=None)
+    assert verdict.level == "refuse"
+    assert any("config.json says qwen2_vl" in line for line in verdict.reasons)
 
 
 PROCESSOR = """

@@ -14,9 +14,13 @@ from porter.source.concrete import returned
 
 GIVEN = ("input_ids", "inputs_embeds")
 TOKENS = ("image_token_id", "image_token_index")
-TOKEN, TILES, EACH, WIDTH = 9, 3, 2, 2
-PROMPTS = ([9, 9, 1, 2, 9, 9, 3, 4, 5, 9, 9, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 9, 9, 9, 9, 8, 9, 9])
-"""Token ids of two prompts of seven tokens each: three tiles stand in both, or all in the second."""
+TILES, EACH, WIDTH = 3, 2, 2
+DRAWN = (9, 23)
+"""Ids of the token of an image: a merge that knows one by heart is found out by the other."""
+PROMPTS = ((0, 0, 1, 2, 0, 0, 3, 4, 5, 0, 0, 6, 7, 8), (1, 2, 3, 4, 5, 6, 7, 0, 0, 0, 0, 8, 0, 0))
+"""Two prompts of seven tokens each, 0 for that of an image: three tiles stand in both, or all in the second."""
+FRACTION = 0.25
+"""Embeddings and features are no whole numbers: none may be cut."""
 
 
 def same_merge(walk: Alike, item: Unlike) -> bool:
@@ -30,7 +34,11 @@ def same_merge(walk: Alike, item: Unlike) -> bool:
         return False
     renamed = {other for renames in walk.configs.values() for one, other in renames.there.items() if one in TOKENS}
     try:
-        return all(_given(ours, ids, TOKENS) == _given(theirs, ids, (*TOKENS, *renamed)) for ids in PROMPTS)
+        return all(
+            _given(ours, ids, token, TOKENS) == _given(theirs, ids, token, (*TOKENS, *renamed))
+            for ids in PROMPTS
+            for token in DRAWN
+        )
     except Unfollowed:
         return False
 
@@ -43,21 +51,21 @@ def both(walk: Alike, item: Unlike) -> tuple[ast.FunctionDef, ast.FunctionDef] |
     return (ours, theirs) if ours is not None and theirs is not None else None
 
 
-def _given(function: ast.FunctionDef, ids: list[int], tokens: tuple[str, ...]) -> Any:
+def _given(function: ast.FunctionDef, ids: tuple[int, ...], token: int, tokens: tuple[str, ...]) -> Any:
     """What a merge gives; every place and every feature has its own number."""
     length = len(ids) // 2
     drawn = (
-        Array((2, length), [*ids]),
-        Array.counted(2, length, WIDTH),
-        Array.counted(TILES, EACH, WIDTH, start=1000),
+        Array((2, length), [item or token for item in ids]),
+        Array.counted(2, length, WIDTH, start=FRACTION),
+        Array.counted(TILES, EACH, WIDTH, start=1000 + FRACTION),
     )
     given = dict(zip([arg.arg for arg in function.args.args[1:]], drawn, strict=True))
-    return returned(function, given, dict(_held(tokens)))
+    return returned(function, given, dict(_held(tokens, token)))
 
 
-def _held(tokens: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+def _held(tokens: tuple[str, ...], token: int) -> Iterator[tuple[str, int]]:
     for name in tokens:
-        yield from ((f"self.config.{name}", TOKEN), (f"self.{name}", TOKEN))
+        yield from ((f"self.config.{name}", token), (f"self.{name}", token))
 
 
 def _method(walk: Alike, cls: str, name: str) -> ast.FunctionDef | None:
