@@ -52,3 +52,12 @@ def test_what_only_the_tree_s_class_reads_is_said_in_the_part_that_it_reads(
     text = FAMILIES["glm4v"].config_file(port_spec(reading, verdict, tree()))
     inside = text.partition('values["text_config"] = {')[2].partition("}")[0]
     assert inside.index("**text_config") < inside.index('"attention_bias": True')
+
+
+@pytest.mark.parametrize(("name", "certain"), [("redpoll-copy", True), ("whitethroat-copy", False)])
+def test_a_base_that_was_never_compared_is_taken_with_a_word_of_doubt(
+    name: str, certain: bool, twin_repo: Callable[[str], Path]
+) -> None:
+    verdict = decide(read(twin_repo(name)), tree())
+    assert verdict.level == "inherit"
+    assert any("only the comparison" in line for line in verdict.reasons) is not certain

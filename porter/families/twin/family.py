@@ -13,7 +13,7 @@ from porter.families.library import library_beside
 from porter.families.twin.anchors import TwinAnchors, read_anchors
 from porter.families.twin.configs import PartMap, fields, respelled_keys
 from porter.families.twin.judge import Judgement, judge
-from porter.families.twin.original import GAPS, ORIGINALS, Gap, Original, original, resembles
+from porter.families.twin.original import COMPARED, GAPS, ORIGINALS, Gap, Original, original, resembles
 from porter.families.twin.spec import TwinBase, TwinPart, TwinSpec
 from porter.families.twin.theirs import theirs_of
 from porter.families.twin.weights import misplaced
@@ -31,6 +31,7 @@ from porter.weights.mapper import NameRules
 
 PREFIX_LM = "is_mm_prefix_lm"
 """What vLLM asks a config for before it looks its model_type up among those whose images attend both ways."""
+UNCOMPARED = "vLLM's class is taken for the model's by its name: only the comparison at the end can tell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Twin:
             differences=notes.differences,
             blockers=notes.blockers,
             evidence=(Evidence(anchors.relpath, anchors.model_class, f"the original is {found.model.file}"),),
-            unsure=judged.unsure,
+            unsure=(*judged.unsure, *(() if self.name in COMPARED else (UNCOMPARED,))),
             advice=_alias(judged, found, notes),
             judgement=judged,
         )

@@ -32,7 +32,6 @@ ORIGINALS: Mapping[str, str] = {
     "aria": "AriaForConditionalGeneration",
     "cohere2_vision": "Cohere2VisionForConditionalGeneration",
     "glm4v": "Glm4vForConditionalGeneration",
-    "paddleocr_vl": "PaddleOCRVLForConditionalGeneration",
     "internvl_original": "InternVLForConditionalGeneration",
     "minicpmv4_6": "MiniCPMV4_6ForConditionalGeneration",
     "minicpmv4_7": "MiniCPMV4_7ForConditionalGeneration",
@@ -49,7 +48,15 @@ ORIGINALS: Mapping[str, str] = {
     "llama4": "Llama4ForConditionalGeneration",
     "step3p7": "Step3p7ForConditionalGeneration",
 }
-"""Family to the architecture that transformers has under this name, and the tree too."""
+"""Family to the architecture that transformers has under this name, and the tree too. Not PaddleOCR-VL: transformers
+5.19 fits its positions from corner to corner, vLLM 0.32 does not."""
+COMPARED = frozenset(
+    [
+        *("llava_original", "llava_next_original", "llava_onevision", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"),
+        *("idefics3", "smolvlm", "mistral3", "gemma3", "cohere2_vision", "glm4v", "internvl_original"),
+    ]
+)
+"""Families of which porter's authors have compared ports with transformers' numbers, on vLLM 0.32."""
 
 
 @dataclass(frozen=True, slots=True)

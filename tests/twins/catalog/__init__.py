@@ -11,7 +11,6 @@ from tests.twins.catalog import (
     llava,
     llava_onevision,
     mistral3,
-    paddleocr_vl,
     qwen2_5_vl,
     qwen2_vl,
     qwen3_vl,
@@ -30,7 +29,6 @@ MODULES = (
     qwen3_vl,
     glm4v,
     downsampled,
-    paddleocr_vl,
     experts,
 )
 TWINS: dict[str, Twin] = {twin.name: twin for module in MODULES for twin in module.TWINS}
