@@ -214,7 +214,7 @@ TOKEN_FAULTS = (
         "a CLS token dropped that the SigLIP tower does not have",
         "tokens",
         ("modeling.py", "extract_feature", "unflatten"),
-        (("self.vision_model(pixel_values=pixel_values)\n", "self.vision_model(pixel_values=pixel_values)[:, 1:]\n"),),
+        (("self.vision_model(pixel_values)\n", "self.vision_model(pixel_values)[:, 1:]\n"),),
         base="siskin",
     ),
     Fault(
