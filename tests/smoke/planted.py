@@ -223,8 +223,8 @@ TOKEN_FAULTS = (
         ("the dummy image: 30 placeholders", "has 34: vLLM profiles too little memory"),
         (
             (
-                "            use_thumbnail=False,\n        )\n        target",
-                "            use_thumbnail=True,\n        )\n        target",
+                "            use_thumbnail=False,\n        )\n        cut",
+                "            use_thumbnail=True,\n        )\n        cut",
             ),
         ),
     ),
@@ -249,10 +249,10 @@ TOKEN_FAULTS = (
         ("image 1x1", "ValueError: too small", "modeling.py"),
         (
             (
-                "        target_ratios = get_internvl_target_ratios(",
+                "        cut = partial(",
                 "        if min(images[0].size) < 2:\n"
                 '            raise ValueError("too small")\n'
-                "        target_ratios = get_internvl_target_ratios(",
+                "        cut = partial(",
             ),
         ),
     ),
