@@ -80,6 +80,7 @@ NORM_EPS = (("multi_modal_projector.norm.variance_epsilon", "self.config.text_co
 GAPS: Mapping[str, Gap] = {
     "llava_onevision": Gap(largest=("llava_next", "LlavaNextProcessingInfo")),
     "glm4v": Gap({"text_config.attention_bias": True}),
+    "qwen3_vl_moe": Gap({"text_config.norm_topk_prob": True}),
     "cohere2_vision": Gap(settings=(("language_model.logits_processor.scale", "1.0"),)),
     "mistral3": Gap(settings=NORM_EPS),
     "lightonocr": Gap(
