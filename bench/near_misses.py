@@ -25,8 +25,14 @@ from porter.families.twin.original import ORIGINALS, original  # noqa: E402
 from porter.hub import snapshot_of  # noqa: E402
 from porter.vllm_tree import locate  # noqa: E402
 from porter.vllm_tree.tree import Tree  # noqa: E402
-from tests.families.test_twin_whole import UNLIKE_ITSELF, answered, code_blockers  # noqa: E402
-from tests.twins.whole import chosen, default_configs, write_copy  # noqa: E402
+from tests.twins.whole import (  # noqa: E402
+    UNLIKE_ITSELF,
+    answered,
+    chosen,
+    code_blockers,
+    default_configs,
+    write_copy,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,17 @@ from porter.families.base import Match
 from porter.families.twin.anchors import read_anchors
 from porter.families.twin.original import ORIGINALS, Original, original
 from tests.families.repos import needs_vllm, read, tree
-from tests.twins.whole import Change, chosen, default_configs, write_copy
+from tests.twins.whole import (
+    UNLIKE_ITSELF,
+    Change,
+    answered,
+    chosen,
+    code_blockers,
+    default_configs,
+    write_copy,
+)
 
 pytestmark = needs_vllm
-SAID_LATER = ("processor", "config")
-"""Blockers about files that these bare copies lack; what is wanted here is the verdict on the code."""
-UNLIKE_ITSELF = ("llama4", "exaone4_5", "mistral3")
-"""Copies that renaming by text breaks: names shared with other models, types looked up by a built string."""
 
 
 @cache
@@ -50,15 +54,6 @@ def configs() -> dict[str, dict[str, Any]]:
 def match_of(family: str, folder: Path, change: Change | None = None) -> Match:
     found = had()[family]
     return FAMILIES[family].match(read(write_copy(found, configs()[found.model_type], folder, change)), tree())
-
-
-def code_blockers(match: Match) -> list[str]:
-    return [item.why for item in match.blockers if item.what not in SAID_LATER]
-
-
-def answered(match: Match) -> bool:
-    """Whether the port brings what differs along."""
-    return any(item.what in ("connector", "activation") for item in match.differences)
 
 
 @pytest.mark.parametrize("family", [name for name in ORIGINALS if name not in UNLIKE_ITSELF])

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from porter.families.base import Match
 from porter.families.twin.configs import model_type_of, sub_configs
 from porter.families.twin.original import Original
 from tests.twins import native, rename
@@ -28,6 +29,10 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 made = {name: CONFIG_MAPPING[name]().to_dict() for name in sys.argv[1:]}
 json.dump(made, sys.stdout, default=str)
 """
+SAID_LATER = ("processor", "config")
+"""Blockers about files that these bare copies lack; what is wanted here is the verdict on the code."""
+UNLIKE_ITSELF = ("llama4", "exaone4_5", "mistral3")
+"""Copies that renaming by text breaks: names shared with other models, types looked up by a built string."""
 Change = Callable[[ast.Module], ast.Module]
 
 
@@ -150,3 +155,12 @@ def chosen(found: Original, count: int, seed: int) -> list[tuple[str, Change]]:
     """So many of a model's mutations, drawn with a seed."""
     every = list(mutations(ast.parse(native.source(found.folder, f"modeling_{found.folder}"))))
     return random.Random(seed).sample(every, min(count, len(every)))
+
+
+def code_blockers(match: Match) -> list[str]:
+    return [item.why for item in match.blockers if item.what not in SAID_LATER]
+
+
+def answered(match: Match) -> bool:
+    """Whether the port brings what differs along."""
+    return any(item.what in ("connector", "activation") for item in match.differences)

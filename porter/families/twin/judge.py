@@ -23,7 +23,7 @@ from porter.families.twin.original import Original
 from porter.families.twin.other_processor import Processing
 from porter.families.twin.positions import HOOK, counted
 from porter.families.twin.processing import judge_processing
-from porter.families.twin.registered import built, registered, unmet
+from porter.families.twin.registered import built, part_of, registered, unmet
 from porter.families.twin.theirs import Theirs, definition, entries, theirs_of
 from porter.families.twin.ties import judge_ties
 from porter.families.twin.unheeded import unheeded
@@ -227,7 +227,7 @@ def walked(reading: ReadingLike, found: Original, theirs: Theirs, apart: frozens
         if other is not None:
             walk.pair(ours, other)
     if theirs.config is not None:
-        known, config = registered(walk.repo, iter(roots)), theirs.config
+        known, config = registered(walk.repo, roots), theirs.config
         walk.built = lambda call: built(walk.repo, config, known, call)
     walk.run()
     walk.unlike.extend(unmet(walk))
@@ -256,9 +256,7 @@ def unread(walk: Alike) -> Iterator[str]:
 
 def looked_up(walk: Alike, found: Original, call: ast.Call) -> Definition | None:
     """The original's own class for one of its parts: by the config that the call is given."""
-    part = next((item for item in (*call.args, *(keyword.value for keyword in call.keywords))), None)
-    name = part.attr if isinstance(part, ast.Attribute) else ""
-    model_type = model_type_of(sub_configs(walk.library, found.config).get(name))
+    model_type = model_type_of(sub_configs(walk.library, found.config).get(part_of(call)))
     cls = found.models.get(model_type or "", "")
     meant = walk.library.code.meaning(found.model.file, cls)
     return meant if isinstance(meant, Definition) else None

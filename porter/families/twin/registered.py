@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from porter.families.twin.configs import sub_configs
 from porter.source.alike import Alike, Side, Unlike
@@ -11,7 +11,7 @@ from porter.source.alike_effects import registrations
 from porter.source.codebase import Definition, snippet
 
 
-def registered(side: Side, roots: Iterator[Definition]) -> Mapping[tuple[str, str], Definition]:
+def registered(side: Side, roots: Iterable[Definition]) -> Mapping[tuple[str, str], Definition]:
     """Config class (file, name) to the model class that the code registers for it."""
     found: dict[tuple[str, str], Definition] = {}
     for path, call in registrations(side.code, [root.file for root in roots]):
@@ -25,9 +25,14 @@ def built(
     side: Side, config: Definition, known: Mapping[tuple[str, str], Definition], call: ast.Call
 ) -> Definition | None:
     """The class of the repo that a call of `AutoModel.from_config` builds; None where none is registered for it."""
-    part = next((item for item in (*call.args, *(keyword.value for keyword in call.keywords))), None)
-    cls = sub_configs(side, config).get(part.attr) if isinstance(part, ast.Attribute) else None
+    cls = sub_configs(side, config).get(part_of(call))
     return known.get((cls.file, cls.name)) if cls is not None else None
+
+
+def part_of(call: ast.Call) -> str:
+    """The part of the config that a call of an auto class is given, "" where it is given another value."""
+    given = next((item for item in (*call.args, *(keyword.value for keyword in call.keywords))), None)
+    return given.attr if isinstance(given, ast.Attribute) else ""
 
 
 def unmet(walk: Alike) -> Iterator[Unlike]:
